@@ -1,0 +1,126 @@
+//! One input as author code sees it: a cheap view of values that lie flat in a batch.
+
+use crate::TaskId;
+use crate::error::{Error, Result};
+use crate::value::Value;
+
+/// Names of a stream's fields and where the tuple came from; one per edge, shared by its tuples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// Component that emitted the tuple, for example `split`; `__system` for ticks.
+    pub component: String,
+    /// Stream it was emitted on, for example `default`.
+    pub stream: String,
+    /// Names of the values, in order.
+    pub fields: Vec<String>,
+}
+
+/// A tuple, valid during the call it is given to. To settle it later, keep its
+/// [`AckToken`](crate::AckToken).
+#[derive(Clone, Copy, Debug)]
+pub struct Tuple<'a> {
+    source: &'a Source,
+    task: TaskId,
+    values: &'a [Value],
+}
+
+impl<'a> Tuple<'a> {
+    /// Makes a view; the engine and test collectors do this.
+    #[inline]
+    pub fn new(source: &'a Source, task: TaskId, values: &'a [Value]) -> Self {
+        Self {
+            source,
+            task,
+            values,
+        }
+    }
+
+    /// All values, in field order.
+    #[inline]
+    pub fn values(&self) -> &'a [Value] {
+        self.values
+    }
+
+    /// Component, stream and field names.
+    #[inline]
+    pub fn source(&self) -> &'a Source {
+        self.source
+    }
+
+    /// Id of the task that emitted this tuple.
+    #[inline]
+    pub fn source_task(&self) -> TaskId {
+        self.task
+    }
+
+    /// Whether this is a tick (component `__system`, stream `__tick`), as Storm's `TupleUtils.isTick`.
+    pub fn is_tick(&self) -> bool {
+        self.task == -1 && self.source.stream == "__tick"
+    }
+
+    /// The value of a field.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchField`] names the fields there are.
+    pub fn get(&self, field: &str) -> Result<&'a Value> {
+        self.source
+            .fields
+            .iter()
+            .position(|f| f == field)
+            .and_then(|i| self.values.get(i))
+            .ok_or_else(|| Error::NoSuchField {
+                field: field.to_owned(),
+                component: self.source.component.clone(),
+                stream: self.source.stream.clone(),
+                fields: self.source.fields.clone(),
+            })
+    }
+
+    /// The string of a field. Errors: no such field, or another kind of value.
+    pub fn str(&self, field: &str) -> Result<&'a str> {
+        let value = self.get(field)?;
+        value
+            .as_str()
+            .ok_or_else(|| wrong_kind(field, "string", value))
+    }
+
+    /// The integer of a field. Errors: no such field, or another kind of value.
+    pub fn int(&self, field: &str) -> Result<i64> {
+        let value = self.get(field)?;
+        value
+            .as_int()
+            .ok_or_else(|| wrong_kind(field, "int", value))
+    }
+
+    /// The float of a field; integers are widened. Errors: no such field, or another kind of value.
+    pub fn float(&self, field: &str) -> Result<f64> {
+        let value = self.get(field)?;
+        value
+            .as_float()
+            .ok_or_else(|| wrong_kind(field, "float", value))
+    }
+
+    /// The boolean of a field. Errors: no such field, or another kind of value.
+    pub fn bool(&self, field: &str) -> Result<bool> {
+        let value = self.get(field)?;
+        value
+            .as_bool()
+            .ok_or_else(|| wrong_kind(field, "bool", value))
+    }
+
+    /// The bytes of a field. Errors: no such field, or another kind of value.
+    pub fn bytes(&self, field: &str) -> Result<&'a [u8]> {
+        let value = self.get(field)?;
+        value
+            .as_bytes()
+            .ok_or_else(|| wrong_kind(field, "bytes", value))
+    }
+}
+
+fn wrong_kind(field: &str, wanted: &'static str, got: &Value) -> Error {
+    Error::WrongKind {
+        field: field.to_owned(),
+        wanted,
+        got: got.kind(),
+    }
+}
