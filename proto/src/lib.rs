@@ -1,1 +1,7 @@
-//! fulmar-proto.
+//! The wire: types and services generated from this crate's `.proto` files, and nothing else.
+
+/// The Nimbus service and its messages (`nimbus.proto`).
+#[allow(missing_docs, clippy::all)]
+pub mod nimbus {
+    tonic::include_proto!("fulmar.nimbus.v1");
+}
