@@ -13,6 +13,8 @@
 
 pub mod bolt;
 pub mod builder;
+#[cfg(test)]
+mod builder_tests;
 pub mod collector;
 pub mod config;
 pub mod context;
