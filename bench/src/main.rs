@@ -1,2 +1,27 @@
-//! bench.
-fn main() {}
+//! `fulmar-bench`: what the engine does on this machine, counted in the topology's own code.
+//!
+//! `cargo xtask bench engine [--quick] [--json FILE]` builds this in release and runs it.
+
+mod engine;
+mod report;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Benchmarks of Fulmar; every figure is counted in user code")]
+struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Tuples per second inside one worker.
+    Engine(engine::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().what {
+        What::Engine(options) => engine::run(&options),
+    }
+}

@@ -1,2 +1,2 @@
-//! cli.
+//! The `fulmar` program: every daemon and every verb in one binary.
 fn main() {}

@@ -1,1 +1,30 @@
-//! fulmar.
+//! What the author of a topology depends on: one crate, one prelude.
+//!
+//! ```
+//! use fulmar::prelude::*;
+//!
+//! struct Split;
+//! impl BasicBolt for Split {
+//!     fn outputs(&self) -> Outputs { Outputs::fields(["word"]) }
+//!     fn execute(&mut self, input: &Tuple, out: &mut Emitter) -> Result<()> {
+//!         for word in input.str("sentence")?.split_whitespace() { out.emit([word])?; }
+//!         Ok(())
+//!     }
+//! }
+//! ```
+
+pub mod local;
+
+pub use fulmar_api as api;
+pub use local::LocalCluster;
+
+/// Everything that a topology's source usually names.
+pub mod prelude {
+    pub use crate::local::LocalCluster;
+    pub use fulmar_api::collector::Anchors;
+    pub use fulmar_api::{
+        AckToken, BasicBolt, Bolt, BoltCollector, Config, Emitter, Error, FailReason, Grouping,
+        MessageId, Next, Outputs, Result, Spout, SpoutCollector, TaskContext, TaskId, Topology,
+        TopologyBuilder, Tuple, Value,
+    };
+}

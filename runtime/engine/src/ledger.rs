@@ -1,0 +1,197 @@
+//! A spout task's own ledger: Storm's XOR acker without the acker (DESIGN 3.6, 3.7).
+//!
+//! Roots are numbered in the order in which they were emitted, so the ledger is a ring indexed by
+//! number: no hashing. A root is complete when the XOR of everything that its tree reported is 0
+//! and the emit itself is closed. Whoever was lost is remembered by incarnation, as one bit of 64:
+//! two that share a bit fail too many roots, never too few.
+//! Pure: no clock, no I/O, no async.
+
+use std::collections::VecDeque;
+
+use fulmar_api::spout::{FailReason, MessageId};
+
+use crate::batch::Settle;
+
+/// One open root.
+#[derive(Clone, Copy, Debug)]
+struct Root {
+    id: MessageId,
+    /// XOR of edge ids.
+    value: u64,
+    /// Incarnations that the tree is known to have touched.
+    touched: u64,
+    /// Milliseconds on the engine's clock.
+    since: u64,
+    open: bool,
+}
+
+/// The end of a root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// What the spout called it.
+    pub id: MessageId,
+    /// When it was emitted, on the caller's clock in milliseconds.
+    pub since: u64,
+    /// `None` when acked.
+    pub failed: Option<FailReason>,
+}
+
+/// The ledger of one spout task.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    roots: VecDeque<Root>,
+    /// Number of the first root in `roots`.
+    first: u64,
+    pending: usize,
+    lost: u64,
+    /// Settles for roots that were settled already.
+    pub late: u64,
+}
+
+impl Ledger {
+    /// Starts a ledger whose roots are numbered from here; a restarted task begins far above its
+    /// predecessor, so that what is on its way to the old one cannot settle a new root.
+    pub fn starting_at(first: u64) -> Self {
+        Self {
+            first,
+            ..Self::default()
+        }
+    }
+
+    /// Open roots.
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Number that the next root gets.
+    pub fn next_root(&self) -> u64 {
+        self.first + self.roots.len() as u64
+    }
+
+    /// Enters a root. `value` is the XOR of the edges of all its first tuples, never 0 while any
+    /// of them is under way.
+    pub fn open(
+        &mut self,
+        id: MessageId,
+        value: u64,
+        touched: u64,
+        now: u64,
+        out: &mut Vec<Settled>,
+    ) -> u64 {
+        let number = self.next_root();
+        self.roots.push_back(Root {
+            id,
+            value,
+            touched,
+            since: now,
+            open: true,
+        });
+        self.pending += 1;
+        self.judge(number, out);
+        number
+    }
+
+    /// Applies a settle.
+    pub fn apply(&mut self, settle: &Settle, out: &mut Vec<Settled>) {
+        let Some(root) = self.get(settle.root) else {
+            self.late += 1;
+            return;
+        };
+        if !settle.ok {
+            self.close(settle.root, Some(FailReason::Failed), out);
+            return self.trim_from(settle.root);
+        }
+        root.value ^= settle.value;
+        root.touched |= settle.touched;
+        self.judge(settle.root, out);
+    }
+
+    /// Starts a root's timeout anew.
+    pub fn reset_timeout(&mut self, number: u64, now: u64) {
+        if let Some(root) = self.get(number) {
+            root.since = now;
+        }
+    }
+
+    /// These incarnations are lost: every root that touched one fails now, acks that come later
+    /// included.
+    pub fn lose(&mut self, incarnations: u64, out: &mut Vec<Settled>) {
+        self.lost |= incarnations;
+        let all = self.first..self.next_root();
+        for number in all {
+            self.judge(number, out);
+        }
+    }
+
+    /// These bits belong to living incarnations (again).
+    pub fn live(&mut self, incarnations: u64) {
+        self.lost &= !incarnations;
+    }
+
+    /// Fails every root older than `timeout` milliseconds.
+    pub fn expire(&mut self, now: u64, timeout: u64, out: &mut Vec<Settled>) {
+        for i in 0..self.roots.len() {
+            let root = &self.roots[i];
+            if root.open && now.saturating_sub(root.since) >= timeout {
+                self.close(self.first + i as u64, Some(FailReason::TimedOut), out);
+            }
+        }
+        self.trim();
+    }
+
+    /// Fails everything that is open, for a task that ends.
+    pub fn fail_all(&mut self, why: FailReason, out: &mut Vec<Settled>) {
+        for i in 0..self.roots.len() {
+            if self.roots[i].open {
+                self.close(self.first + i as u64, Some(why), out);
+            }
+        }
+        self.trim();
+    }
+
+    fn get(&mut self, number: u64) -> Option<&mut Root> {
+        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.roots.get_mut(index).filter(|r| r.open)
+    }
+
+    fn judge(&mut self, number: u64, out: &mut Vec<Settled>) {
+        let lost = self.lost;
+        let Some(root) = self.get(number) else { return };
+        if root.touched & lost != 0 {
+            self.close(number, Some(FailReason::WorkerLost), out);
+        } else if root.value == 0 {
+            self.close(number, None, out);
+        }
+        self.trim_from(number);
+    }
+
+    fn close(&mut self, number: u64, failed: Option<FailReason>, out: &mut Vec<Settled>) {
+        if let Some(root) = self.get(number) {
+            root.open = false;
+            out.push(Settled {
+                id: root.id,
+                since: root.since,
+                failed,
+            });
+            self.pending -= 1;
+        }
+    }
+
+    /// Forgets settled roots, if this one was at the front.
+    fn trim_from(&mut self, number: u64) {
+        if number == self.first {
+            self.trim();
+        }
+    }
+
+    /// Forgets the settled roots at the front.
+    fn trim(&mut self) {
+        while self.roots.front().is_some_and(|r| !r.open) {
+            self.roots.pop_front();
+            self.first += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

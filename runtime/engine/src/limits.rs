@@ -1,0 +1,38 @@
+//! Every bound of the engine in one place, each with the sum behind it.
+
+/// Tuples in one batch: at 24 bytes a value and 4 values, 256 tuples are 24 KiB and stay in L1/L2.
+pub const BATCH_TUPLES: usize = 256;
+
+/// Tuples queued at one task above which its senders are not called: 16 batches, so that a sender on
+/// another core can work for about 100 µs while its receiver is away.
+pub const TASK_QUEUE_TUPLES: usize = 16 * BATCH_TUPLES;
+
+/// Tuples queued at one task over an edge that closes a cycle, above which such a tuple fails.
+pub const CYCLE_QUEUE_TUPLES: usize = 4 * TASK_QUEUE_TUPLES;
+
+/// Batches in a ring between two cores: 1,024 × 24 KiB is the most that one pair can hold.
+pub const RING_BATCHES: usize = 1_024;
+
+/// Calls of one spout before its core looks after its other executors.
+pub const SPOUT_CALLS: usize = 128;
+
+/// Batches that a bolt executes before its core looks after its other executors.
+pub const BOLT_BATCHES: usize = 16;
+
+/// Batches kept for reuse by one core: 512 × 24 KiB = 12 MiB at most.
+pub const RECYCLED_BATCHES: usize = 512;
+
+/// Rounds that an idle core spins before it parks: about 5 µs.
+pub const IDLE_SPINS: u32 = 64;
+
+/// First wait of an idle spout, in microseconds (DESIGN 2).
+pub const SPOUT_IDLE_FIRST_US: u64 = 20;
+
+/// Longest wait of an idle spout, in microseconds.
+pub const SPOUT_IDLE_MOST_US: u64 = 10_000;
+
+/// Errors kept for a heartbeat; more are counted.
+pub const ERRORS_KEPT: usize = 256;
+
+/// Longest pause before an executor that panics again and again is made anew, in milliseconds.
+pub const RESTART_MOST_MS: u64 = 10_000;

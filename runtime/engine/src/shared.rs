@@ -1,0 +1,266 @@
+//! What the cores of one worker share, and how other threads speak to a core.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::thread::Thread;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam::channel::Sender;
+use dashmap::DashMap;
+use fulmar_api::TaskId;
+use fulmar_api::context::TaskServices;
+use fulmar_api::error::Error;
+use fulmar_api::token::AckToken;
+
+use crate::batch::{Batch, Settle};
+use crate::limits::ERRORS_KEPT;
+use crate::outbox::Placement;
+use crate::plan::Plan;
+use crate::stats::TaskStats;
+use crate::task::NewTask;
+
+/// A task that runs on no core of this worker.
+pub const NOWHERE: u32 = u32::MAX;
+
+/// Everything that can reach a core.
+pub enum Msg {
+    /// Tuples for a task of this core.
+    Batch(Batch),
+    /// Settles for spouts of this core.
+    Settles(Vec<Settle>),
+    /// Somebody called a task's waker.
+    Wake(TaskId),
+    /// A kept token, settled by another thread.
+    Token(AckToken, bool),
+    /// A new task: made, opened or prepared here; runs when it is given the floor.
+    Start(Box<NewTask>),
+    /// A standby task becomes the owner.
+    Run(TaskId),
+    /// A task ends: closed or cleaned up, what it holds fails.
+    Stop(TaskId),
+    /// Spouts are activated or deactivated.
+    Active(bool),
+    /// Tasks have other owners now.
+    Place(Arc<Placement>),
+    /// Incarnations that are lost, by bit.
+    Lost(u64),
+    /// Bits that belong to living incarnations.
+    Live(u64),
+    /// The worker ends.
+    Exit,
+}
+
+/// Takes what is for other workers.
+pub trait Remote: Send + Sync {
+    /// Sends a batch to its task's owner; one for a task without an owner is answered by a fail.
+    fn send_batch(&self, batch: Batch);
+    /// Sends settles to the owners of their spout tasks.
+    fn send_settles(&self, settles: Vec<Settle>);
+    /// Tuples that came from `sender`'s worker for `task` were executed: gives their credit back.
+    fn consumed(&self, task: TaskId, sender: TaskId, tuples: usize);
+}
+
+/// The way to one core.
+pub struct CoreHandle {
+    tx: Sender<Msg>,
+    thread: OnceLock<Thread>,
+    parked: AtomicBool,
+}
+
+impl CoreHandle {
+    /// A handle whose core has not started.
+    pub fn new(tx: Sender<Msg>) -> Self {
+        Self {
+            tx,
+            thread: OnceLock::new(),
+            parked: AtomicBool::new(false),
+        }
+    }
+
+    /// Sends to the core and wakes it if it sleeps; what is sent to a core that ended is dropped.
+    pub fn send(&self, msg: Msg) {
+        let _ = self.tx.send(msg);
+        // The core sets `parked` before it looks at its channel for the last time.
+        if self.parked.swap(false, Ordering::SeqCst)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+
+    /// Called by the core's own thread when it starts.
+    pub fn enter(&self) {
+        let _ = self.thread.set(std::thread::current());
+    }
+
+    /// Sleeps until something is sent or the time is over, unless `waiting` says that there is work.
+    pub fn park(&self, time: std::time::Duration, waiting: impl FnOnce() -> bool) {
+        self.parked.store(true, Ordering::SeqCst);
+        if !waiting() {
+            std::thread::park_timeout(time);
+        }
+        self.parked.store(false, Ordering::SeqCst);
+    }
+}
+
+/// An error of a component, on its way to Nimbus and the page.
+#[derive(Clone, Debug)]
+pub struct ReportedError {
+    /// Component.
+    pub component: String,
+    /// Task.
+    pub task: TaskId,
+    /// Milliseconds since the epoch.
+    pub time_ms: u64,
+    /// What happened.
+    pub error: String,
+}
+
+/// What the cores of one worker share.
+pub struct Shared {
+    /// Routing table.
+    pub plan: Arc<Plan>,
+    /// Tuples on their way to each task, by task id.
+    pub queued: Vec<AtomicUsize>,
+    /// Core of each task, by task id.
+    pub core_of: Vec<AtomicU32>,
+    /// Ways to the cores.
+    pub cores: Vec<CoreHandle>,
+    /// Other workers, once they are connected.
+    pub remote: OnceLock<Arc<dyn Remote>>,
+    /// Newest statistics of each task.
+    pub stats: Mutex<HashMap<TaskId, TaskStats>>,
+    /// Counters of authors' own: (component, name) → value.
+    pub counters: DashMap<(String, &'static str), AtomicU64>,
+    /// Tuples dropped, by reason.
+    pub dropped: DashMap<&'static str, u64>,
+    /// Standby tasks that are open and wait for the floor.
+    pub ready: DashMap<TaskId, ()>,
+    errors: Mutex<VecDeque<ReportedError>>,
+    start: Instant,
+}
+
+impl Shared {
+    /// The shared state of a worker with these cores.
+    pub fn new(plan: Arc<Plan>, cores: Vec<CoreHandle>) -> Self {
+        let tasks = plan.tasks() + 1;
+        Self {
+            queued: (0..tasks).map(|_| AtomicUsize::new(0)).collect(),
+            core_of: (0..tasks).map(|_| AtomicU32::new(NOWHERE)).collect(),
+            plan,
+            cores,
+            remote: OnceLock::new(),
+            stats: Mutex::default(),
+            counters: DashMap::new(),
+            dropped: DashMap::new(),
+            ready: DashMap::new(),
+            errors: Mutex::default(),
+            start: Instant::now(),
+        }
+    }
+
+    /// Milliseconds since the worker started: the clock of ledgers.
+    pub fn now_ms(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
+    }
+
+    /// The core that runs a task, if one of this worker does.
+    pub fn core(&self, task: TaskId) -> Option<usize> {
+        let core = self
+            .core_of
+            .get(usize::try_from(task).ok()?)?
+            .load(Ordering::Acquire);
+        (core != NOWHERE).then_some(core as usize)
+    }
+
+    /// Sends to the core of a task; `false` when no core of this worker runs it.
+    pub fn send_to_task(&self, task: TaskId, msg: Msg) -> bool {
+        let Some(core) = self.core(task) else {
+            return false;
+        };
+        self.cores[core].send(msg);
+        true
+    }
+
+    /// Counts tuples that were dropped, with the reason.
+    pub fn drop_tuples(&self, reason: &'static str, tuples: usize) {
+        *self.dropped.entry(reason).or_insert(0) += tuples as u64;
+    }
+
+    /// Keeps an error for the next heartbeat.
+    pub fn report(&self, component: &str, task: TaskId, error: String) {
+        tracing::warn!(component, task, error, "component error");
+        let time_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_millis() as u64);
+        let mut errors = lock(&self.errors);
+        if errors.len() == ERRORS_KEPT {
+            errors.pop_front();
+        }
+        errors.push_back(ReportedError {
+            component: component.to_owned(),
+            task,
+            time_ms,
+            error,
+        });
+    }
+
+    /// Takes the errors reported since the last call.
+    pub fn take_errors(&self) -> Vec<ReportedError> {
+        lock(&self.errors).drain(..).collect()
+    }
+}
+
+/// A lock that a panicking holder does not poison for others: what it guards is always whole.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The services of one task.
+pub struct Services {
+    /// The worker.
+    pub shared: Arc<Shared>,
+    /// The task.
+    pub task: TaskId,
+    /// Its component.
+    pub component: String,
+    /// The core that it was started on.
+    pub core: usize,
+}
+
+impl TaskServices for Services {
+    fn wake(&self) {
+        self.shared.cores[self.core].send(Msg::Wake(self.task));
+    }
+
+    fn settle(&self, token: AckToken, ok: bool) {
+        if token.is_tracked() {
+            self.shared.cores[self.core].send(Msg::Token(token, ok));
+        }
+    }
+
+    fn report_error(&self, error: &Error) {
+        self.shared
+            .report(&self.component, self.task, error.to_string());
+    }
+
+    fn count(&self, name: &'static str, n: u64) {
+        let key = (self.component.clone(), name);
+        self.shared
+            .counters
+            .entry(key)
+            .or_default()
+            .fetch_add(n, Ordering::Relaxed);
+    }
+
+    fn gauge(&self, name: &'static str, value: f64) {
+        metrics::gauge!(name, "component" => self.component.clone(), "task" => self.task.to_string()).set(value);
+    }
+
+    fn record(&self, name: &'static str, value: f64) {
+        metrics::histogram!(name, "component" => self.component.clone()).record(value);
+    }
+}

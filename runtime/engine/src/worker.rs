@@ -1,0 +1,237 @@
+//! The inside of one worker: its cores, and the tasks placed on them.
+//!
+//! Whoever decides what runs here (a local cluster, or Nimbus through the worker's shell) calls this;
+//! nothing here speaks to the network.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam::channel;
+use fulmar_api::context::{SharedResources, TaskContext};
+use fulmar_api::topology::Topology;
+use fulmar_api::{Config, Error, Result, TaskId};
+
+use crate::core::Core;
+use crate::outbox::{Outbox, Placement};
+use crate::plan::Plan;
+use crate::shared::{CoreHandle, Msg, Services, Shared, lock};
+use crate::stats::TaskStats;
+use crate::task::NewTask;
+
+/// What a worker needs to know to start.
+pub struct WorkerOptions {
+    /// Event-loop threads; components that block get more.
+    pub cores: usize,
+    /// Id of the topology.
+    pub topology_id: String,
+    /// Slot port; 0 in a local cluster.
+    pub port: u16,
+    /// A folder of the worker's own.
+    pub dir: PathBuf,
+    /// This worker's incarnation.
+    pub incarnation: u64,
+}
+
+/// A running worker.
+pub struct Worker {
+    shared: Arc<Shared>,
+    topology: Topology,
+    options: WorkerOptions,
+    resources: Arc<SharedResources>,
+    threads: Vec<JoinHandle<()>>,
+    /// Task → core, of the tasks that are here.
+    here: BTreeMap<TaskId, usize>,
+    placement: Arc<Placement>,
+    active: bool,
+    starts: AtomicU64,
+}
+
+/// The bit that stands for an incarnation in ledgers.
+pub fn bit_of(incarnation: u64) -> u64 {
+    1 << (incarnation % 64)
+}
+
+impl Worker {
+    /// Starts the cores; no task runs yet, and spouts are inactive.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn start(topology: Topology, options: WorkerOptions) -> Result<Self> {
+        let plan = Arc::new(Plan::new(Arc::new(topology.spec.clone())));
+        let blocking: usize = topology
+            .spec
+            .components
+            .iter()
+            .filter(|c| c.blocking)
+            .map(|c| c.tasks as usize)
+            .sum();
+        let count = options.cores.max(1) + blocking;
+        let (handles, receivers): (Vec<_>, Vec<_>) = (0..count)
+            .map(|_| channel::unbounded())
+            .map(|(tx, rx)| (CoreHandle::new(tx), rx))
+            .unzip();
+        let shared = Arc::new(Shared::new(plan, handles));
+        let mut threads = Vec::new();
+        for (index, rx) in receivers.into_iter().enumerate() {
+            let core = Core::new(index, shared.clone(), rx);
+            let name = format!("fulmar-core-{index}");
+            let thread = std::thread::Builder::new()
+                .name(name)
+                .spawn(move || core.run());
+            threads.push(thread.map_err(Error::author)?);
+        }
+        let placement = Arc::new(Placement {
+            bits: vec![0; topology.spec.task_ranges().last().map_or(0, |r| r.1) as usize + 1],
+            local: vec![false; topology.spec.task_ranges().last().map_or(0, |r| r.1) as usize + 1],
+        });
+        Ok(Self {
+            shared,
+            topology,
+            options,
+            resources: Arc::default(),
+            threads,
+            here: BTreeMap::new(),
+            placement,
+            active: false,
+            starts: AtomicU64::new(0),
+        })
+    }
+
+    /// What the cores share: counts, errors, the way to tasks.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Tells every task who owns what now.
+    pub fn place(&mut self, placement: Placement) {
+        self.placement = Arc::new(placement);
+        for core in &self.shared.cores {
+            core.send(Msg::Place(self.placement.clone()));
+        }
+    }
+
+    /// Starts a task here. `standby` opens it without giving it the floor.
+    ///
+    /// # Errors
+    /// There is no such task, or its component has no code in this program.
+    pub fn start_task(&mut self, task: TaskId, standby: bool) -> Result<()> {
+        if self.here.contains_key(&task) {
+            if !standby {
+                self.shared.send_to_task(task, Msg::Run(task));
+            }
+            return Ok(());
+        }
+        let spec = self.shared.plan.spec.clone();
+        let (component, _) = spec
+            .component_of(task)
+            .ok_or_else(|| Error::msg(format!("there is no task {task}")))?;
+        let factory = self
+            .topology
+            .factories
+            .get(&component.id)
+            .cloned()
+            .ok_or_else(|| {
+                Error::msg(format!(
+                    "component \"{}\" has no code in this program: submit it again",
+                    component.id
+                ))
+            })?;
+        let core = self.choose_core(component.blocking, task);
+        let services = Arc::new(Services {
+            shared: self.shared.clone(),
+            task,
+            component: component.id.clone(),
+            core,
+        });
+        let context = TaskContext::new(
+            spec.clone(),
+            self.options.topology_id.clone(),
+            task,
+            self.options.port,
+            self.options.dir.clone(),
+            self.resources.clone(),
+            services,
+        );
+        let conf: Config = context.conf();
+        let life = self.starts.fetch_add(1, Ordering::Relaxed);
+        let seed = self.options.incarnation ^ (life << 32);
+        let new = NewTask {
+            factory,
+            conf,
+            context,
+            outbox: Outbox::new(self.shared.plan.clone(), task, &self.placement, seed),
+            standby,
+            active: self.active,
+            // 2^40 roots each life: what is on its way to an earlier life of the task finds nothing.
+            first_root: (self.options.incarnation << 44) | (life << 40),
+        };
+        self.here.insert(task, core);
+        self.shared.cores[core].send(Msg::Start(Box::new(new)));
+        Ok(())
+    }
+
+    /// Ends a task here.
+    pub fn stop_task(&mut self, task: TaskId) {
+        if let Some(core) = self.here.remove(&task) {
+            self.shared.cores[core].send(Msg::Stop(task));
+        }
+    }
+
+    /// Tasks that are here, standby ones included.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskId> {
+        self.here.keys().copied()
+    }
+
+    /// Activates or deactivates the spouts.
+    pub fn set_active(&mut self, active: bool) {
+        self.active = active;
+        for core in &self.shared.cores {
+            core.send(Msg::Active(active));
+        }
+    }
+
+    /// These incarnations are lost: what touched them fails at once.
+    pub fn lost(&self, bits: u64) {
+        for core in &self.shared.cores {
+            core.send(Msg::Lost(bits));
+        }
+    }
+
+    /// Newest counts of each task, up to a second old.
+    pub fn stats(&self) -> Vec<(TaskId, TaskStats)> {
+        lock(&self.shared.stats)
+            .iter()
+            .map(|(t, s)| (*t, s.clone()))
+            .collect()
+    }
+
+    /// Spreads tasks evenly; a component that blocks gets a core of its own.
+    fn choose_core(&self, blocking: bool, task: TaskId) -> usize {
+        let plain = self.options.cores.max(1);
+        let load = |core: usize| self.here.values().filter(|c| **c == core).count();
+        let range = if blocking {
+            plain..self.shared.cores.len()
+        } else {
+            0..plain
+        };
+        range
+            .min_by_key(|core| load(*core))
+            .unwrap_or(task as usize % plain)
+    }
+}
+
+impl Drop for Worker {
+    /// Ends every task (spouts close, bolts clean up) and waits for the cores.
+    fn drop(&mut self) {
+        for core in &self.shared.cores {
+            core.send(Msg::Exit);
+        }
+        for thread in self.threads.drain(..) {
+            // A core catches what author code throws; one that panicked all the same has said so.
+            let _ = thread.join();
+        }
+    }
+}
