@@ -421,8 +421,6 @@ impl<S: Spout> SpoutTester<S> {
     ///
     /// # Errors
     /// What the spout answers.
-    // Named after `Spout::next`, which it calls; a spout is no iterator.
-    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Next> {
         self.spout.next(&mut SpoutCollector::new(&mut self.sink))
     }
