@@ -417,11 +417,11 @@ impl<S: Spout> SpoutTester<S> {
         Ok(Self { spout, sink, told })
     }
 
-    /// Calls `next` once.
+    /// Calls the spout's `next` once.
     ///
     /// # Errors
     /// What the spout answers.
-    pub fn next(&mut self) -> Result<Next> {
+    pub fn call_next(&mut self) -> Result<Next> {
         self.spout.next(&mut SpoutCollector::new(&mut self.sink))
     }
 

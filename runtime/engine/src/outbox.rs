@@ -311,7 +311,7 @@ impl SpoutSink for SpoutOut<'_> {
         let (root, spout_task) = (self.ledger.next_root(), self.outbox.task);
         let (mut value, mut touched) = (0, 0);
         self.outbox.put(stream, task, |bit, random, out| {
-            let edge = random.next();
+            let edge = random.draw();
             value ^= edge;
             touched |= bit;
             out.push(Tracked {
@@ -380,7 +380,7 @@ fn add_child<'e>(
     out: &mut Vec<Tracked>,
 ) {
     for e in entries {
-        let edge = random.next();
+        let edge = random.draw();
         e.value ^= edge;
         e.touched |= bit;
         match out
