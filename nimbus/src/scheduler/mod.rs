@@ -145,11 +145,22 @@ fn lay(problem: &Problem, slots: &BTreeSet<Slot>) -> BTreeMap<Executor, Slot> {
     let mut load: BTreeMap<&Slot, (usize, BTreeMap<usize, usize>)> =
         slots.iter().map(|s| (s, Default::default())).collect();
     let mut homeless = Vec::new();
+    // A slot that holds nothing yet takes its share from those that hold more than theirs.
+    let fresh = slots
+        .iter()
+        .any(|s| !problem.current.values().any(|c| c == s));
+    let most = if fresh {
+        problem.executors.len().div_ceil(slots.len())
+    } else {
+        usize::MAX
+    };
     for (executor, component) in &problem.executors {
+        let room = |s: &&Slot| load.get(*s).is_some_and(|(all, _)| *all < most);
         match problem
             .current
             .get(executor)
             .and_then(|s| load.get_key_value(s).map(|(k, _)| *k))
+            .filter(room)
         {
             Some(slot) => {
                 placed.insert(*executor, slot.clone());
