@@ -1,1 +1,4 @@
-//! fulmar-examples.
+//! Small topologies to read and to start from; each is run by its tests.
+
+pub mod exclamation;
+pub mod word_count;

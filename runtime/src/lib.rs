@@ -14,9 +14,11 @@
 //! ```
 
 pub mod local;
+pub mod program;
 
 pub use fulmar_api as api;
 pub use local::LocalCluster;
+pub use program::main;
 
 /// Everything that a topology's source usually names.
 pub mod prelude {

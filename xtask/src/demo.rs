@@ -2,9 +2,9 @@
 
 use std::process::{Command, ExitCode, ExitStatus};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use crate::run::{cargo, run, say};
+use crate::run::{cargo, output, run, say};
 use crate::{paths, tools, web};
 
 /// Builds in release and runs the demo; answers its exit code.
@@ -28,7 +28,13 @@ pub fn demo(args: &[String]) -> Result<ExitCode> {
         "--bin",
         "fulmar",
     ]))?;
-    let mut command = Command::new(paths::target().join("release/fulmar"));
+    let program = paths::target().join("release/fulmar");
+    // A program that does not know the verb must not pass for a demo that went well.
+    let help = output(Command::new(&program).args(["demo", "--help"]))?;
+    if !help.contains("--report") {
+        bail!("this version of `fulmar` has no `demo` yet: CHANGELOG.md lists what can be used");
+    }
+    let mut command = Command::new(program);
     command.arg("demo").args(args);
     let own_data = args
         .iter()

@@ -18,6 +18,7 @@ mod layout;
 mod links;
 mod names;
 mod notes;
+mod panics;
 mod pure;
 mod size;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub const RULES: &[Rule] = &[
     ("pure files touch no clock, no I/O, no async", pure::check),
     ("names in ARCHITECTURE.md exist", names::check),
     ("notes of work to do carry a kind", notes::check),
+    ("nothing panics outside tests", panics::check),
     ("text is clean", text::check),
     ("links in Markdown resolve", links::check),
     ("the house has its rooms", layout::check),

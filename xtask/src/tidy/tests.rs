@@ -54,6 +54,7 @@ rules! {
     pure_files: "pure files",
     names_in_documents: "names in ARCHITECTURE",
     notes_and_tests: "notes of work",
+    no_panics: "nothing panics",
     clean_text: "text is clean",
     markdown_links: "links in Markdown",
     rooms: "has its rooms",
@@ -110,6 +111,14 @@ fn notes_without_a_kind_and_lazy_tests_are_seen() {
     let sleep = concat!("std::thread::sle", "ep(x);\n");
     assert_eq!(complaints("notes", "a/tests/b.rs", sleep).len(), 1);
     assert!(complaints("notes", "a/src/b.rs", sleep).is_empty());
+}
+
+#[test]
+fn a_panic_outside_tests_is_seen() {
+    let text = "fn f() { g().unwrap(); }\n#[cfg(test)]\nmod t { fn h() { g().unwrap(); } }\n";
+    assert_eq!(complaints("nothing panics", "a/src/b.rs", text).len(), 1);
+    assert!(complaints("nothing panics", "a/src/tests.rs", text).is_empty());
+    assert!(complaints("nothing panics", "a/src/b.rs", "// g().unwrap()\n").is_empty());
 }
 
 #[test]

@@ -1,0 +1,23 @@
+//! Every bound and every time of Nimbus in one place.
+
+/// A node is dead when neither its supervisor nor any of its workers was heard for so long (DESIGN 8).
+pub const NODE_TIMEOUT_MS: u64 = 3_000;
+
+/// After a start, so long a node that has not reported is believed to live: a supervisor tries again
+/// each second.
+pub const GRACE_MS: u64 = 5_000;
+
+/// A move whose new owner is not ready after so long is made all the same.
+pub const MOVE_MOST_MS: u64 = 30_000;
+
+/// So long before its deadline a node's work moves, ready or not.
+pub const DEADLINE_MARGIN_MS: u64 = 3_000;
+
+/// Incarnations remembered as lost, per topology: a lost worker that returns is refused by them.
+pub const LOST_KEPT: usize = 256;
+
+/// Largest upload, in bytes: ten times a static Rust program with debug symbols.
+pub const BLOB_MOST: u64 = 2 << 30;
+
+/// Events kept for the page: at 200 bytes, 400 KB.
+pub const EVENTS_KEPT: usize = 2_000;

@@ -1,0 +1,197 @@
+//! What Nimbus knows: topologies, which are stored, and nodes and workers, which report themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fulmar_api::{Config, TaskId, TopologySpec};
+use serde::{Deserialize, Serialize};
+
+use crate::lifecycle::Status;
+use crate::scheduler::{Executor, Slot};
+
+/// Where one executor is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// First task.
+    pub first: TaskId,
+    /// Last task.
+    pub last: TaskId,
+    /// Node of its worker.
+    pub node: String,
+    /// Port of its worker.
+    pub port: u16,
+    /// Version at which the owner last changed.
+    pub epoch: u64,
+    /// Where it is about to move, as node and port.
+    #[serde(default)]
+    pub move_to: Option<(String, u16)>,
+}
+
+impl Placed {
+    /// The executor.
+    pub fn executor(&self) -> Executor {
+        (self.first, self.last)
+    }
+
+    /// Its owner's slot.
+    pub fn slot(&self) -> Slot {
+        Slot {
+            node: self.node.clone(),
+            port: self.port,
+        }
+    }
+
+    /// The slot that it is about to move to.
+    pub fn target(&self) -> Option<Slot> {
+        self.move_to.as_ref().map(|(node, port)| Slot {
+            node: node.clone(),
+            port: *port,
+        })
+    }
+}
+
+/// A topology, as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Topology {
+    /// `name-number-seconds`, as Storm's.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Components; parallelism as rebalances left it.
+    pub spec: TopologySpec,
+    /// The topology's configuration with the client's additions.
+    pub conf: Config,
+    /// The program.
+    pub blob_key: String,
+    /// Its arguments.
+    pub program_args: Vec<String>,
+    /// Hash of the graph.
+    pub graph_hash: String,
+    /// Where it is in its life.
+    pub status: Status,
+    /// When it was submitted, in milliseconds since the epoch.
+    pub submitted_ms: u64,
+    /// Version of the assignment.
+    pub version: u64,
+    /// Workers wanted.
+    pub workers: usize,
+    /// Where its executors are.
+    pub placed: Vec<Placed>,
+    /// Workers and parallelism that apply when a rebalance's wait is over.
+    #[serde(default)]
+    pub wanted: Option<Shape>,
+    /// What is missing, in words.
+    #[serde(default)]
+    pub missing: Option<String>,
+}
+
+/// What a rebalance asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// `-n`.
+    pub workers: Option<usize>,
+    /// `-e component=N`.
+    pub executors: BTreeMap<String, u32>,
+}
+
+/// A termination notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// A sentence has a deadline; advice has none.
+    pub sentence: bool,
+    /// When the node goes, in milliseconds since the epoch.
+    pub deadline_ms: u64,
+    /// Who said so, for example `imds`.
+    pub source: String,
+}
+
+/// A node: a supervisor and its slots.
+#[derive(Clone, Debug, Default)]
+pub struct Node {
+    /// The supervisor's id.
+    pub id: String,
+    /// Its host.
+    pub host: String,
+    /// The supervisor's own port.
+    pub port: u16,
+    /// Its slots.
+    pub slots: Vec<u16>,
+    /// For example `m5.large`.
+    pub instance_type: String,
+    /// For example `us-east-1a`.
+    pub zone: String,
+    /// `spot`, `on-demand` or `unknown`.
+    pub life_cycle: String,
+    /// Version of the supervisor.
+    pub version: String,
+    /// When the supervisor started, in milliseconds since the epoch.
+    pub started_ms: u64,
+    /// When the supervisor was last heard.
+    pub heard: u64,
+    /// Gets nothing new.
+    pub cordoned: bool,
+    /// Its work has moved away.
+    pub drained: bool,
+    /// Notices, newest last.
+    pub notices: Vec<Notice>,
+    /// Memory in use, in MB.
+    pub memory_mb: f64,
+    /// CPU in use, in percent of one core.
+    pub cpu_percent: f64,
+}
+
+/// One life of a worker process.
+#[derive(Clone, Debug, Default)]
+pub struct Worker {
+    /// Its topology.
+    pub topology: String,
+    /// This life.
+    pub incarnation: u64,
+    /// When it was last heard.
+    pub heard: u64,
+    /// When it registered.
+    pub since: u64,
+    /// Standby executors that are open.
+    pub ready: BTreeSet<Executor>,
+    /// Assignment that it runs.
+    pub version: u64,
+    /// Memory in use, in MB.
+    pub memory_mb: f64,
+    /// CPU in use, in percent of one core.
+    pub cpu_percent: f64,
+}
+
+/// Everything that decisions rest on.
+#[derive(Debug, Default)]
+pub struct State {
+    /// By id.
+    pub topologies: BTreeMap<String, Topology>,
+    /// By id.
+    pub nodes: BTreeMap<String, Node>,
+    /// By slot.
+    pub workers: BTreeMap<Slot, Worker>,
+    /// Incarnations known lost, by topology, newest last.
+    pub lost: BTreeMap<String, Vec<u64>>,
+    /// Number of the next topology.
+    pub next_number: u64,
+    /// When this Nimbus started: what has not reported yet is believed to live for a while.
+    pub started: u64,
+}
+
+impl State {
+    /// The topology of this name that is not on its way out, else any of this name.
+    pub fn by_name(&self, name: &str) -> Option<&Topology> {
+        self.topologies
+            .values()
+            .find(|t| t.name == name || t.id == name)
+    }
+
+    /// Slots that a topology uses or is about to use.
+    pub fn slots_of(topology: &Topology) -> BTreeSet<Slot> {
+        topology
+            .placed
+            .iter()
+            .flat_map(|p| [Some(p.slot()), p.target()])
+            .flatten()
+            .collect()
+    }
+}

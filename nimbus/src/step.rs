@@ -1,0 +1,481 @@
+//! One step of Nimbus: an event, the time, what follows. Everything is decided here.
+//!
+//! Pure: no clock, no I/O, no async.
+
+use crate::event::{Command, Event, Refusal, Submit};
+use crate::lifecycle::{self, Status, Step, Wish};
+use crate::limits::{GRACE_MS, LOST_KEPT, NODE_TIMEOUT_MS};
+use crate::model::{Node, Notice, Placed, Shape, State, Topology, Worker};
+use crate::place;
+use crate::scheduler::Slot;
+
+/// The commands of a step, or why it is refused.
+pub type Outcome = Result<Vec<Command>, Refusal>;
+
+impl State {
+    /// Takes one event.
+    ///
+    /// # Errors
+    /// A client asked for what cannot be; nothing has changed then.
+    pub fn step(&mut self, event: Event, now: u64) -> Outcome {
+        let mut out = Vec::new();
+        match event {
+            Event::Submit(submit) => self.submit(*submit, now, &mut out)?,
+            Event::Kill { name, wait } => {
+                let wait = wait.unwrap_or(self.default_wait(&name)?);
+                self.wish(&name, Wish::Kill { wait }, now, &mut out)?;
+            }
+            Event::Activate { name, active } => {
+                let wish = if active {
+                    Wish::Activate
+                } else {
+                    Wish::Deactivate
+                };
+                self.wish(&name, wish, now, &mut out)?;
+            }
+            Event::Rebalance { name, wait, shape } => {
+                self.check_shape(&name, &shape)?;
+                let wait = wait.unwrap_or(self.default_wait(&name)?);
+                self.wish(&name, Wish::Rebalance { wait }, now, &mut out)?;
+                let id = self.id_of(&name)?;
+                if let Some(t) = self.topologies.get_mut(&id) {
+                    t.wanted = Some(shape);
+                }
+                out.push(Command::Store(id));
+            }
+            Event::Supervisor(node) => self.supervisor(*node, now, &mut out),
+            Event::SupervisorHeartbeat {
+                node,
+                memory_mb,
+                cpu_percent,
+            } => {
+                if let Some(n) = self.nodes.get_mut(&node) {
+                    (n.heard, n.memory_mb, n.cpu_percent) = (now, memory_mb, cpu_percent);
+                }
+            }
+            Event::Notice { node, notice } => self.notice(&node, notice, &mut out),
+            Event::WorkerExit {
+                slot,
+                incarnation,
+                how,
+            } => self.worker_gone(&slot, incarnation, &how, &mut out),
+            Event::Worker {
+                slot,
+                topology,
+                incarnation,
+            } => {
+                self.worker(slot, topology, incarnation, now, &mut out)?;
+            }
+            Event::WorkerHeartbeat {
+                slot,
+                incarnation,
+                version,
+                ready,
+                memory_mb,
+                cpu_percent,
+            } => {
+                if let Some(w) = self
+                    .workers
+                    .get_mut(&slot)
+                    .filter(|w| w.incarnation == incarnation)
+                {
+                    (w.heard, w.version, w.memory_mb, w.cpu_percent) =
+                        (now, version, memory_mb, cpu_percent);
+                    w.ready = ready.into_iter().collect();
+                }
+            }
+            Event::Look => {}
+        }
+        self.look(now, &mut out);
+        Ok(out)
+    }
+
+    fn id_of(&self, name: &str) -> Result<String, Refusal> {
+        self.by_name(name)
+            .map(|t| t.id.clone())
+            .ok_or_else(|| Refusal::NotAlive(name.to_owned()))
+    }
+
+    /// Storm waits for the topology's message timeout.
+    fn default_wait(&self, name: &str) -> Result<u64, Refusal> {
+        let t = self
+            .by_name(name)
+            .ok_or_else(|| Refusal::NotAlive(name.to_owned()))?;
+        Ok(t.conf
+            .secs("topology.message.timeout.secs")
+            .ok()
+            .flatten()
+            .map_or(30_000, |d| d.as_millis() as u64))
+    }
+
+    fn submit(&mut self, submit: Submit, now: u64, out: &mut Vec<Command>) -> Result<(), Refusal> {
+        let name = submit.spec.name.clone();
+        if self.by_name(&name).is_some() {
+            return Err(Refusal::AlreadyAlive(name));
+        }
+        let workers = submit
+            .conf
+            .int_or("topology.workers", 1)
+            .map_err(|e| Refusal::Invalid(e.to_string()))?;
+        let workers = usize::try_from(workers).ok().filter(|n| *n > 0);
+        let workers = workers.ok_or_else(|| {
+            Refusal::Invalid("topology.workers must be at least 1: set it or leave it out".into())
+        })?;
+        self.next_number += 1;
+        let id = format!("{name}-{}-{}", self.next_number, now / 1_000);
+        let topology = Topology {
+            id: id.clone(),
+            name: name.clone(),
+            graph_hash: submit.spec.graph_hash(),
+            spec: submit.spec,
+            conf: submit.conf,
+            blob_key: submit.blob_key,
+            program_args: submit.program_args,
+            status: if submit.inactive {
+                Status::Inactive
+            } else {
+                Status::Active
+            },
+            submitted_ms: now,
+            version: 0,
+            workers,
+            placed: Vec::new(),
+            wanted: None,
+            missing: None,
+        };
+        self.topologies.insert(id.clone(), topology);
+        tell(
+            out,
+            "submitted",
+            &id,
+            "",
+            format!("{name} was submitted as {id}"),
+        );
+        out.push(Command::Store(id));
+        Ok(())
+    }
+
+    fn wish(
+        &mut self,
+        name: &str,
+        wish: Wish,
+        now: u64,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Refusal> {
+        let id = self.id_of(name)?;
+        let Some(t) = self.topologies.get_mut(&id) else {
+            return Ok(());
+        };
+        match lifecycle::step(t.status, wish, now) {
+            Step::Refuse(why) => return Err(Refusal::Invalid(format!("{}: {why}", t.name))),
+            Step::To(status) => {
+                t.status = status;
+                t.version += 1;
+                tell(out, "status", &id, "", format!("{}: {status:?}", t.name));
+                out.extend([Command::Store(id.clone()), Command::Publish(id)]);
+            }
+            Step::Stay | Step::Reshape(_) | Step::Remove => {}
+        }
+        Ok(())
+    }
+
+    fn check_shape(&self, name: &str, shape: &Shape) -> Result<(), Refusal> {
+        let t = self
+            .by_name(name)
+            .ok_or_else(|| Refusal::NotAlive(name.to_owned()))?;
+        if shape.workers == Some(0) {
+            return Err(Refusal::Invalid(
+                "0 workers: the least is 1; `fulmar deactivate` stops the spouts".into(),
+            ));
+        }
+        for (component, executors) in &shape.executors {
+            let Some(c) = t.spec.component(component) else {
+                let known: Vec<_> = t.spec.components.iter().map(|c| c.id.as_str()).collect();
+                return Err(Refusal::Invalid(format!(
+                    "there is no component \"{component}\"; there are {known:?}"
+                )));
+            };
+            if *executors == 0 || *executors > c.tasks {
+                return Err(Refusal::Invalid(format!(
+                    "{executors} executors for \"{component}\": from 1 to its {} tasks",
+                    c.tasks
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn supervisor(&mut self, mut node: Node, now: u64, out: &mut Vec<Command>) {
+        node.heard = now;
+        let id = node.id.clone();
+        if let Some(old) = self.nodes.get(&id) {
+            // The same machine after a restart of its supervisor: a notice stays true.
+            node.notices = old.notices.clone();
+            node.cordoned = old.cordoned;
+        }
+        tell(
+            out,
+            "supervisor",
+            "",
+            &id,
+            format!(
+                "supervisor {id} on {} with {} slots",
+                node.host,
+                node.slots.len()
+            ),
+        );
+        self.nodes.insert(id.clone(), node);
+        out.push(Command::Slots(id));
+    }
+
+    fn notice(&mut self, id: &str, notice: Option<Notice>, out: &mut Vec<Command>) {
+        let Some(node) = self.nodes.get_mut(id) else {
+            return;
+        };
+        match notice {
+            Some(notice) => {
+                if node.notices.contains(&notice) {
+                    return;
+                }
+                let kind = if notice.sentence { "notice" } else { "advice" };
+                let text = match notice.sentence {
+                    true => format!(
+                        "{id} will be terminated at {} ({})",
+                        notice.deadline_ms, notice.source
+                    ),
+                    false => format!(
+                        "{id} may be terminated soon ({}): nothing new is laid there",
+                        notice.source
+                    ),
+                };
+                tell(out, kind, "", id, text);
+                node.notices.push(notice);
+                node.cordoned = true;
+            }
+            None => {
+                node.notices.clear();
+                (node.cordoned, node.drained) = (false, false);
+                tell(
+                    out,
+                    "retracted",
+                    "",
+                    id,
+                    format!("the notice for {id} was taken back: it is used again"),
+                );
+                out.push(Command::Slots(id.to_owned()));
+            }
+        }
+    }
+
+    fn worker(
+        &mut self,
+        slot: Slot,
+        topology: String,
+        incarnation: u64,
+        now: u64,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Refusal> {
+        let Some(t) = self.topologies.get_mut(&topology) else {
+            return Err(Refusal::NotAlive(topology));
+        };
+        if self
+            .lost
+            .get(&topology)
+            .is_some_and(|l| l.contains(&incarnation))
+        {
+            let text =
+                format!("incarnation {incarnation} was declared lost: start again with a new one");
+            return Err(Refusal::Invalid(text));
+        }
+        let old = self.workers.get(&slot).map(|w| w.incarnation);
+        if old == Some(incarnation) {
+            return Ok(());
+        }
+        if let Some(old) = old {
+            lose(self.lost.entry(topology.clone()).or_default(), old);
+        }
+        t.version += 1;
+        for p in t.placed.iter_mut().filter(|p| p.slot() == slot) {
+            p.epoch = t.version;
+        }
+        tell(
+            out,
+            "worker",
+            &topology,
+            &slot.node,
+            format!("worker {}:{} is ready", slot.node, slot.port),
+        );
+        out.extend([
+            Command::Store(topology.clone()),
+            Command::Publish(topology.clone()),
+        ]);
+        let worker = Worker {
+            topology,
+            incarnation,
+            heard: now,
+            since: now,
+            ..Worker::default()
+        };
+        self.workers.insert(slot, worker);
+        Ok(())
+    }
+
+    fn worker_gone(&mut self, slot: &Slot, incarnation: u64, how: &str, out: &mut Vec<Command>) {
+        if self
+            .workers
+            .get(slot)
+            .is_none_or(|w| w.incarnation != incarnation)
+        {
+            return;
+        }
+        let Some(worker) = self.workers.remove(slot) else {
+            return;
+        };
+        lose(
+            self.lost.entry(worker.topology.clone()).or_default(),
+            incarnation,
+        );
+        let text = format!("worker {}:{} ended: {how}", slot.node, slot.port);
+        tell(out, "worker_lost", &worker.topology, &slot.node, text);
+        if let Some(t) = self.topologies.get_mut(&worker.topology) {
+            t.version += 1;
+            out.push(Command::Publish(t.id.clone()));
+        }
+    }
+
+    /// Whether anything of a node was heard lately; one that has not reported since this Nimbus
+    /// started is believed for a while.
+    pub fn alive(&self, id: &str, now: u64) -> bool {
+        let workers = self
+            .workers
+            .iter()
+            .filter(|(s, _)| s.node == id)
+            .map(|(_, w)| w.heard);
+        let heard = workers.chain(self.nodes.get(id).map(|n| n.heard)).max();
+        match heard {
+            Some(heard) => now.saturating_sub(heard) <= NODE_TIMEOUT_MS,
+            None => now.saturating_sub(self.started) <= GRACE_MS,
+        }
+    }
+
+    /// What the passing of time, or the last event, has made due.
+    fn look(&mut self, now: u64, out: &mut Vec<Command>) {
+        self.bury_nodes(now, out);
+        let ids: Vec<_> = self.topologies.keys().cloned().collect();
+        for id in ids {
+            self.look_at(&id, now, out);
+        }
+        place::note_drained(self, out);
+    }
+
+    fn look_at(&mut self, id: &str, now: u64, out: &mut Vec<Command>) {
+        let Some(t) = self.topologies.get_mut(id) else {
+            return;
+        };
+        match lifecycle::step(t.status, Wish::Look, now) {
+            Step::Remove => return self.remove(id, out),
+            Step::Reshape(status) => {
+                t.status = status;
+                t.version += 1;
+                if let Some(shape) = t.wanted.take() {
+                    place::reshape(t, &shape);
+                }
+                tell(
+                    out,
+                    "rebalanced",
+                    id,
+                    "",
+                    format!("{}: the new shape applies", t.name),
+                );
+                out.extend([
+                    Command::Store(id.to_owned()),
+                    Command::Publish(id.to_owned()),
+                ]);
+            }
+            _ => {}
+        }
+        place::place(self, id, now, out);
+        place::finish_moves(self, id, now, out);
+    }
+
+    fn remove(&mut self, id: &str, out: &mut Vec<Command>) {
+        let Some(t) = self.topologies.remove(id) else {
+            return;
+        };
+        self.workers.retain(|_, w| w.topology != id);
+        self.lost.remove(id);
+        tell(out, "killed", id, "", format!("{} is gone", t.name));
+        out.push(Command::Forget(id.to_owned()));
+        let nodes: std::collections::BTreeSet<_> =
+            State::slots_of(&t).into_iter().map(|s| s.node).collect();
+        out.extend(nodes.into_iter().map(Command::Slots));
+    }
+
+    /// Nodes that fell silent lose their workers.
+    fn bury_nodes(&mut self, now: u64, out: &mut Vec<Command>) {
+        let silent: Vec<_> = self
+            .nodes
+            .keys()
+            .filter(|id| !self.alive(id, now))
+            .cloned()
+            .collect();
+        for id in silent {
+            tell(
+                out,
+                "node_lost",
+                "",
+                &id,
+                format!("{id} was not heard for {NODE_TIMEOUT_MS} ms: its work moves"),
+            );
+            let slots: Vec<_> = self
+                .workers
+                .keys()
+                .filter(|s| s.node == id)
+                .cloned()
+                .collect();
+            for slot in slots {
+                let incarnation = self.workers.get(&slot).map_or(0, |w| w.incarnation);
+                self.worker_gone(&slot, incarnation, "its node fell silent", out);
+            }
+            self.nodes.remove(&id);
+        }
+    }
+}
+
+/// Executors of a topology with their component's index.
+pub fn executors(t: &Topology) -> Vec<((i32, i32), usize)> {
+    let component = |task| {
+        t.spec
+            .task_ranges()
+            .iter()
+            .position(|(f, l)| (*f..=*l).contains(&task))
+            .unwrap_or(0)
+    };
+    t.spec
+        .executors()
+        .into_iter()
+        .map(|e| (e, component(e.0)))
+        .collect()
+}
+
+/// The placement entry of a task.
+pub fn placed_of(t: &Topology, task: i32) -> Option<&Placed> {
+    t.placed.iter().find(|p| (p.first..=p.last).contains(&task))
+}
+
+fn lose(lost: &mut Vec<u64>, incarnation: u64) {
+    lost.push(incarnation);
+    if lost.len() > LOST_KEPT {
+        lost.remove(0);
+    }
+}
+
+/// Writes into the time line.
+pub fn tell(out: &mut Vec<Command>, kind: &'static str, topology: &str, node: &str, text: String) {
+    out.push(Command::Tell(
+        kind,
+        topology.to_owned(),
+        node.to_owned(),
+        text,
+    ));
+}

@@ -1,0 +1,400 @@
+//! Nimbus' decisions, event by event, as a cluster would see them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fulmar_api::collector::SpoutCollector;
+use fulmar_api::{
+    BasicBolt, Config, Emitter, Next, Outputs, Result, Spout, TopologyBuilder, Tuple,
+};
+
+use crate::event::{Command, Event, Refusal, Submit};
+use crate::model::{Node, Notice, Shape, State};
+use crate::scheduler::Slot;
+
+#[derive(Clone)]
+struct Source;
+
+impl Spout for Source {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(["x"])
+    }
+    fn next(&mut self, _: &mut SpoutCollector<'_>) -> Result<Next> {
+        Ok(Next::Idle)
+    }
+}
+
+struct Sink;
+
+impl BasicBolt for Sink {
+    fn execute(&mut self, _: &Tuple<'_>, _: &mut Emitter<'_, '_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn submit(name: &str, workers: i64) -> Event {
+    let mut t = TopologyBuilder::new(name);
+    t.spout("source", Source).parallelism(2);
+    t.bolt("sink", || Sink).parallelism(4).shuffle("source");
+    let spec = t.build().expect("a right graph").spec;
+    let mut conf = Config::new();
+    conf.set("topology.workers", workers);
+    let (blob_key, program_args) = ("blob".to_owned(), Vec::new());
+    Event::Submit(Box::new(Submit {
+        spec,
+        conf,
+        blob_key,
+        program_args,
+        inactive: false,
+    }))
+}
+
+struct Cluster {
+    state: State,
+    now: u64,
+    incarnation: u64,
+    told: Vec<(&'static str, String)>,
+}
+
+impl Cluster {
+    fn new(nodes: usize) -> Self {
+        let mut c = Self {
+            state: State::default(),
+            now: 1_000_000,
+            incarnation: 0,
+            told: Vec::new(),
+        };
+        c.state.started = c.now;
+        for i in 0..nodes {
+            c.supervisor(i);
+        }
+        c
+    }
+
+    fn supervisor(&mut self, i: usize) {
+        let node = Node {
+            id: format!("n{i}"),
+            slots: vec![6700, 6701],
+            ..Node::default()
+        };
+        self.event(Event::Supervisor(Box::new(node)))
+            .expect("registers");
+    }
+
+    fn event(&mut self, event: Event) -> std::result::Result<Vec<Command>, Refusal> {
+        let out = self.state.step(event, self.now)?;
+        for c in &out {
+            if let Command::Tell(kind, topology, node, _) = c {
+                self.told.push((kind, format!("{topology}{node}")));
+            }
+        }
+        Ok(out)
+    }
+
+    /// Every slot that is given has a worker, and those on living nodes report what is asked.
+    fn run(&mut self, dead: &[&str]) {
+        for _ in 0..4 {
+            let mut slots: BTreeMap<Slot, String> = BTreeMap::new();
+            for t in self.state.topologies.values() {
+                slots.extend(State::slots_of(t).into_iter().map(|s| (s, t.id.clone())));
+            }
+            self.state.workers.retain(|s, _| slots.contains_key(s));
+            for (slot, topology) in slots {
+                if dead.contains(&slot.node.as_str()) {
+                    continue;
+                }
+                if !self.state.workers.contains_key(&slot) {
+                    self.incarnation += 1;
+                    let incarnation = self.incarnation;
+                    self.event(Event::Worker {
+                        slot: slot.clone(),
+                        topology: topology.clone(),
+                        incarnation,
+                    })
+                    .expect("registers");
+                }
+                let ready: Vec<_> = self.state.topologies[&topology]
+                    .placed
+                    .iter()
+                    .filter(|p| p.target().as_ref() == Some(&slot))
+                    .map(|p| p.executor())
+                    .collect();
+                let incarnation = self.state.workers[&slot].incarnation;
+                let beat = Event::WorkerHeartbeat {
+                    slot,
+                    incarnation,
+                    version: 0,
+                    ready,
+                    memory_mb: 0.0,
+                    cpu_percent: 0.0,
+                };
+                self.event(beat).expect("is heard");
+            }
+            let nodes: Vec<_> = self.state.nodes.keys().cloned().collect();
+            for node in nodes.into_iter().filter(|n| !dead.contains(&n.as_str())) {
+                let beat = Event::SupervisorHeartbeat {
+                    node,
+                    memory_mb: 0.0,
+                    cpu_percent: 0.0,
+                };
+                self.event(beat).expect("is heard");
+            }
+            self.now += 1_000;
+            self.event(Event::Look).expect("looks");
+        }
+    }
+
+    fn owners(&self, name: &str) -> BTreeMap<(i32, i32), Slot> {
+        self.state
+            .by_name(name)
+            .expect("runs")
+            .placed
+            .iter()
+            .map(|p| (p.executor(), p.slot()))
+            .collect()
+    }
+
+    fn nodes_of(&self, name: &str) -> BTreeSet<String> {
+        self.owners(name).into_values().map(|s| s.node).collect()
+    }
+}
+
+#[test]
+fn a_submit_is_stored_before_it_is_published() {
+    let mut c = Cluster::new(2);
+    let out = c.event(submit("a", 2)).expect("fits");
+    let store = out
+        .iter()
+        .position(|c| matches!(c, Command::Store(_)))
+        .expect("stored");
+    let publish = out
+        .iter()
+        .position(|c| matches!(c, Command::Publish(_)))
+        .expect("published");
+    assert!(store < publish, "{out:?}");
+    assert_eq!(c.nodes_of("a").len(), 2);
+    assert_eq!(
+        c.event(submit("a", 1)),
+        Err(Refusal::AlreadyAlive("a".into()))
+    );
+}
+
+#[test]
+fn a_node_that_falls_silent_loses_only_its_own_work() {
+    let mut c = Cluster::new(3);
+    c.event(submit("a", 2)).expect("fits");
+    c.run(&[]);
+    let before = c.owners("a");
+    let gone = before.values().next().expect("placed").node.clone();
+    c.run(&[&gone]);
+    c.run(&[&gone]);
+    let after = c.owners("a");
+    assert!(after.values().all(|s| s.node != gone));
+    for (executor, slot) in before.iter().filter(|(_, s)| s.node != gone) {
+        assert_eq!(&after[executor], slot);
+    }
+    assert!(
+        c.told
+            .iter()
+            .any(|(kind, who)| *kind == "node_lost" && *who == gone)
+    );
+}
+
+#[test]
+fn a_dead_supervisor_with_live_workers_keeps_its_work() {
+    let mut c = Cluster::new(2);
+    c.event(submit("a", 2)).expect("fits");
+    c.run(&[]);
+    let before = c.owners("a");
+    for _ in 0..10 {
+        c.now += 1_000;
+        let workers: Vec<_> = c
+            .state
+            .workers
+            .iter()
+            .map(|(s, w)| (s.clone(), w.incarnation))
+            .collect();
+        for (slot, incarnation) in workers {
+            let beat = Event::WorkerHeartbeat {
+                slot,
+                incarnation,
+                version: 0,
+                ready: Vec::new(),
+                memory_mb: 0.0,
+                cpu_percent: 0.0,
+            };
+            c.event(beat).expect("is heard");
+        }
+    }
+    assert_eq!(c.owners("a"), before);
+}
+
+#[test]
+fn a_notice_moves_everything_and_the_replacement_is_ready_first() {
+    let mut c = Cluster::new(2);
+    c.event(submit("a", 2)).expect("fits");
+    c.run(&[]);
+    let notice = Notice {
+        sentence: true,
+        deadline_ms: c.now + 120_000,
+        source: "imds".into(),
+    };
+    let tell = Event::Notice {
+        node: "n0".into(),
+        notice: Some(notice),
+    };
+    let before = c.owners("a");
+    c.event(tell.clone()).expect("is heard");
+    // Owners stay until the standby is open.
+    assert_eq!(c.owners("a"), before);
+    assert!(
+        c.state
+            .by_name("a")
+            .expect("runs")
+            .placed
+            .iter()
+            .any(|p| p.move_to.is_some())
+    );
+    c.run(&[]);
+    assert_eq!(c.nodes_of("a"), BTreeSet::from(["n1".to_owned()]));
+    let kinds: Vec<_> = c.told.iter().map(|(k, _)| *k).collect();
+    let at = |kind| kinds.iter().position(|k| *k == kind).expect("told");
+    assert!(
+        at("notice") < at("moving")
+            && at("moving") < at("switched")
+            && at("switched") < at("drained")
+    );
+    assert!(c.state.nodes["n0"].drained);
+    // The same notice again changes nothing; a retraction makes the node usable.
+    assert!(c.event(tell).expect("is heard").is_empty());
+    c.event(Event::Notice {
+        node: "n0".into(),
+        notice: None,
+    })
+    .expect("is heard");
+    assert!(!c.state.nodes["n0"].cordoned);
+}
+
+#[test]
+fn a_worker_that_crashed_gets_its_executors_back_under_a_new_epoch() {
+    let mut c = Cluster::new(1);
+    c.event(submit("a", 1)).expect("fits");
+    c.run(&[]);
+    let (slot, old) = c
+        .state
+        .workers
+        .iter()
+        .map(|(s, w)| (s.clone(), w.incarnation))
+        .next()
+        .expect("runs");
+    let before = c.state.by_name("a").expect("runs").placed.clone();
+    c.event(Event::WorkerExit {
+        slot: slot.clone(),
+        incarnation: old,
+        how: "signal 9".into(),
+    })
+    .expect("is heard");
+    let id = c.state.by_name("a").expect("runs").id.clone();
+    let again = Event::Worker {
+        slot: slot.clone(),
+        topology: id.clone(),
+        incarnation: old,
+    };
+    assert!(
+        c.event(again)
+            .expect_err("was lost")
+            .to_string()
+            .contains("declared lost")
+    );
+    c.event(Event::Worker {
+        slot,
+        topology: id,
+        incarnation: old + 100,
+    })
+    .expect("registers");
+    for (old, new) in before
+        .iter()
+        .zip(&c.state.by_name("a").expect("runs").placed)
+    {
+        assert_eq!((old.executor(), old.slot()), (new.executor(), new.slot()));
+        assert!(new.epoch > old.epoch);
+    }
+}
+
+#[test]
+fn a_restarted_nimbus_moves_nothing_while_it_waits_for_reports() {
+    let mut c = Cluster::new(2);
+    c.event(submit("a", 2)).expect("fits");
+    c.run(&[]);
+    let before = c.state.by_name("a").expect("runs").clone();
+    let mut state = State {
+        started: c.now,
+        ..State::default()
+    };
+    state.topologies.insert(before.id.clone(), before.clone());
+    c.state = state;
+    c.event(Event::Look).expect("looks");
+    c.supervisor(0);
+    c.supervisor(1);
+    c.now += 2_000;
+    c.event(Event::Look).expect("looks");
+    assert_eq!(c.state.by_name("a").expect("runs").placed, before.placed);
+}
+
+#[test]
+fn a_kill_waits_and_removes_all() {
+    let mut c = Cluster::new(1);
+    c.event(submit("a", 1)).expect("fits");
+    c.run(&[]);
+    c.event(Event::Kill {
+        name: "a".into(),
+        wait: Some(2_000),
+    })
+    .expect("lives");
+    assert!(c.state.by_name("a").is_some());
+    c.run(&[]);
+    assert!(c.state.topologies.is_empty() && c.state.workers.is_empty());
+    let error = c
+        .event(Event::Kill {
+            name: "a".into(),
+            wait: None,
+        })
+        .expect_err("is gone");
+    assert_eq!(error, Refusal::NotAlive("a".into()));
+}
+
+#[test]
+fn a_rebalance_changes_workers_and_executors() {
+    let mut c = Cluster::new(2);
+    c.event(submit("a", 1)).expect("fits");
+    c.run(&[]);
+    let bad = Shape {
+        workers: None,
+        executors: BTreeMap::from([("sink".to_owned(), 9)]),
+    };
+    let error = c
+        .event(Event::Rebalance {
+            name: "a".into(),
+            wait: Some(0),
+            shape: bad,
+        })
+        .expect_err("too many");
+    assert!(
+        error.to_string().contains("from 1 to its 4 tasks"),
+        "{error}"
+    );
+    let shape = Shape {
+        workers: Some(2),
+        executors: BTreeMap::from([("sink".to_owned(), 2)]),
+    };
+    c.event(Event::Rebalance {
+        name: "a".into(),
+        wait: Some(0),
+        shape,
+    })
+    .expect("fits");
+    c.run(&[]);
+    let t = c.state.by_name("a").expect("runs");
+    assert_eq!((t.workers, t.placed.len()), (2, 4));
+    assert!(crate::lifecycle::emits(t.status));
+    assert_eq!(c.nodes_of("a").len(), 2, "the new worker has its share");
+}
