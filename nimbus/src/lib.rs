@@ -2,13 +2,24 @@
 //!
 //! * [`lifecycle`], [`scheduler`], [`step`], [`place`]: the pure heart; `State::step` decides everything.
 //! * [`event`], [`model`], [`limits`]: what can happen, what is known, every bound.
+//! * [`owner`], [`store`], [`blobs`]: the one task that owns the state, and what it writes.
+//! * [`door`], [`wire`], [`run`]: the gRPC door and the daemon.
 
+pub mod blobs;
+pub mod door;
+pub mod error;
 pub mod event;
 pub mod lifecycle;
 pub mod limits;
 pub mod model;
+pub mod owner;
 pub mod place;
+pub mod run;
 pub mod scheduler;
 pub mod step;
 #[cfg(test)]
 mod step_tests;
+pub mod store;
+pub mod wire;
+
+pub use run::{NimbusConfig, run};

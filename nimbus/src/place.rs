@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::event::Command;
 use crate::limits::{DEADLINE_MARGIN_MS, MOVE_MOST_MS};
 use crate::model::{Placed, Shape, State, Topology};
-use crate::scheduler::{Node, Problem, Slot, solve};
+use crate::scheduler::{Node, Problem, Slot, Solution, solve};
 use crate::step::{executors, placed_of, tell};
 
 /// Solves one topology again and notes what must move.
@@ -33,38 +33,7 @@ pub fn place(state: &mut State, id: &str, now: u64, out: &mut Vec<Command>) {
         .collect();
     let problem = problem(state, t, &alive, now);
     let solution = solve(&problem);
-    let mut next = Vec::new();
-    let mut changed = false;
-    for (executor, _) in executors(t) {
-        let old = t.placed.iter().find(|p| p.executor() == executor);
-        let Some(slot) = solution.placed.get(&executor) else {
-            // Nowhere to go: it stays where it is, dead or alive, until there is a slot.
-            next.extend(old.cloned());
-            continue;
-        };
-        let lives = old.filter(|p| alive.contains(p.node.as_str()));
-        let placed = match lives {
-            Some(p) if p.slot() == *slot && p.move_to.is_none() => p.clone(),
-            Some(p) if p.slot() == *slot => Placed {
-                move_to: None,
-                ..p.clone()
-            },
-            Some(p) => Placed {
-                move_to: Some((slot.node.clone(), slot.port)),
-                ..p.clone()
-            },
-            None => Placed {
-                first: executor.0,
-                last: executor.1,
-                node: slot.node.clone(),
-                port: slot.port,
-                epoch: t.version + 1,
-                move_to: None,
-            },
-        };
-        changed |= old != Some(&placed);
-        next.push(placed);
-    }
+    let (next, changed) = laid(t, &alive, &solution);
     let touched = touched_nodes(t, &next);
     let Some(t) = state.topologies.get_mut(id) else {
         return;
@@ -95,6 +64,40 @@ pub fn place(state: &mut State, id: &str, now: u64, out: &mut Vec<Command>) {
         Command::Publish(id.to_owned()),
     ]);
     out.extend(touched.into_iter().map(Command::Slots));
+}
+
+/// The entries that follow from a solution, and whether they differ from what is there.
+fn laid(t: &Topology, alive: &BTreeSet<&str>, solution: &Solution) -> (Vec<Placed>, bool) {
+    let (mut next, mut changed) = (Vec::new(), false);
+    for (executor, _) in executors(t) {
+        let old = t.placed.iter().find(|p| p.executor() == executor);
+        let Some(slot) = solution.placed.get(&executor) else {
+            // Nowhere to go: it stays where it is, dead or alive, until there is a slot.
+            next.extend(old.cloned());
+            continue;
+        };
+        let placed = match old.filter(|p| alive.contains(p.node.as_str())) {
+            Some(p) if p.slot() == *slot => Placed {
+                move_to: None,
+                ..p.clone()
+            },
+            Some(p) => Placed {
+                move_to: Some((slot.node.clone(), slot.port)),
+                ..p.clone()
+            },
+            None => Placed {
+                first: executor.0,
+                last: executor.1,
+                node: slot.node.clone(),
+                port: slot.port,
+                epoch: t.version + 1,
+                move_to: None,
+            },
+        };
+        changed |= old != Some(&placed);
+        next.push(placed);
+    }
+    (next, changed)
 }
 
 fn problem(state: &State, t: &Topology, alive: &BTreeSet<&str>, now: u64) -> Problem {

@@ -34,14 +34,7 @@ impl State {
                 self.wish(&name, wish, now, &mut out)?;
             }
             Event::Rebalance { name, wait, shape } => {
-                self.check_shape(&name, &shape)?;
-                let wait = wait.unwrap_or(self.default_wait(&name)?);
-                self.wish(&name, Wish::Rebalance { wait }, now, &mut out)?;
-                let id = self.id_of(&name)?;
-                if let Some(t) = self.topologies.get_mut(&id) {
-                    t.wanted = Some(shape);
-                }
-                out.push(Command::Store(id));
+                self.rebalance(&name, wait, shape, now, &mut out)?
             }
             Event::Supervisor(node) => self.supervisor(*node, now, &mut out),
             Event::SupervisorHeartbeat {
@@ -176,6 +169,25 @@ impl State {
             }
             Step::Stay | Step::Reshape(_) | Step::Remove => {}
         }
+        Ok(())
+    }
+
+    fn rebalance(
+        &mut self,
+        name: &str,
+        wait: Option<u64>,
+        shape: Shape,
+        now: u64,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Refusal> {
+        self.check_shape(name, &shape)?;
+        let wait = wait.unwrap_or(self.default_wait(name)?);
+        self.wish(name, Wish::Rebalance { wait }, now, out)?;
+        let id = self.id_of(name)?;
+        if let Some(t) = self.topologies.get_mut(&id) {
+            t.wanted = Some(shape);
+        }
+        out.push(Command::Store(id));
         Ok(())
     }
 

@@ -14,15 +14,27 @@ use crate::wait;
 /// # Panics
 /// When it is not there, saying how to build it.
 pub fn fulmar() -> PathBuf {
+    built("fulmar", "fulmar-cli")
+}
+
+/// An example's program, built the same way.
+///
+/// # Panics
+/// When it is not there, saying how to build it.
+pub fn example(name: &str) -> PathBuf {
+    built(name, "fulmar-examples")
+}
+
+fn built(name: &str, package: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a test has a path");
-    let program = own
+    let folder = own
         .parent()
         .and_then(Path::parent)
-        .expect("target/debug/deps")
-        .join("fulmar");
+        .expect("target/debug/deps");
+    let program = folder.join(name);
     assert!(
         program.exists(),
-        "{} is missing: cargo build -p fulmar-cli",
+        "{} is missing: cargo build -p {package}",
         program.display()
     );
     program
@@ -126,14 +138,14 @@ impl Drop for Process {
     }
 }
 
-/// Runs `fulmar` with these words to its end.
+/// Runs a program with these words to its end.
 ///
 /// # Panics
 /// When it cannot be started.
-pub fn run(args: &[&str]) -> Output {
-    Command::new(fulmar())
+pub fn run(program: &Path, args: &[&str]) -> Output {
+    Command::new(program)
         .args(args)
         .stdin(Stdio::null())
         .output()
-        .expect("fulmar starts")
+        .expect("the program starts")
 }

@@ -14,15 +14,7 @@ use crate::{paths, tools};
 pub fn bench(args: &[String]) -> Result<ExitCode> {
     tools::c_compiler()?;
     tools::ensure(tools::BUILD)?;
-    run(cargo().args([
-        "build",
-        "--release",
-        "--locked",
-        "-p",
-        "fulmar-bench",
-        "-p",
-        "fulmar-cli",
-    ]))?;
+    run(cargo().args(["build", "--release", "--locked", "-p", "fulmar-bench"]))?;
     let status = Command::new(paths::target().join("release/fulmar-bench"))
         .args(args)
         .status()?;

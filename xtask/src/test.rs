@@ -44,9 +44,17 @@ pub fn test(filter: &[String]) -> Result<ExitCode> {
     })
 }
 
-/// Builds `fulmar`, which the integration tests start, and every test program.
+/// Builds the programs that the integration tests start, and every test program.
 fn build() -> Result<()> {
-    run(cargo().args(["build", "--locked", "-p", "fulmar-cli", "--bin", "fulmar"]))?;
+    run(cargo().args([
+        "build",
+        "--locked",
+        "--bins",
+        "-p",
+        "fulmar-cli",
+        "-p",
+        "fulmar-examples",
+    ]))?;
     run(cargo().args(["test", "--locked", "--quiet", "--no-run"]))
 }
 

@@ -1,0 +1,207 @@
+//! The one task that owns Nimbus' state: takes events, steps, stores, then acts.
+//!
+//! Doors send [`Ask`]s; workers and supervisors listen on watch channels, so that a change reaches
+//! them at once.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fulmar_proto::nimbus as pb;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::error::Error;
+use crate::event::{Command, Event};
+use crate::lifecycle;
+use crate::limits::EVENTS_KEPT;
+use crate::model::State;
+use crate::store::Store;
+use crate::wire;
+
+/// Something a door asks of the owner.
+pub enum Ask {
+    /// An event, and where its outcome goes.
+    Event(Box<Event>, oneshot::Sender<Result<(), Error>>),
+    /// Looks at the state.
+    Look(Box<dyn FnOnce(&View<'_>) + Send>),
+    /// Assignments of a topology, from now on.
+    WatchTopology(String, oneshot::Sender<watch::Receiver<pb::Assignment>>),
+    /// Slots of a node, from now on.
+    WatchNode(
+        String,
+        oneshot::Sender<watch::Receiver<pb::SupervisorAssignment>>,
+    ),
+}
+
+/// What a look sees.
+pub struct View<'a> {
+    /// Everything that decisions rest on.
+    pub state: &'a State,
+    /// The time line.
+    pub events: &'a VecDeque<pb::Event>,
+    /// Statistics of the newest heartbeats, by topology and worker.
+    pub now: u64,
+}
+
+/// The owner.
+pub struct Owner {
+    state: State,
+    store: Store,
+    events: VecDeque<pb::Event>,
+    next_event: u64,
+    topologies: HashMap<String, watch::Sender<pb::Assignment>>,
+    nodes: HashMap<String, watch::Sender<pb::SupervisorAssignment>>,
+    node_version: u64,
+}
+
+/// Milliseconds since the epoch.
+pub fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis() as u64)
+}
+
+impl Owner {
+    /// Takes over what is stored. Waits that were under way begin anew.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn new(store: Store) -> Result<Self, Error> {
+        let now = now_ms();
+        let (topologies, next_number) = store.load()?;
+        let mut state = State {
+            started: now,
+            next_number,
+            ..State::default()
+        };
+        for mut t in topologies {
+            t.status = lifecycle::after_restart(t.status, 30_000, now);
+            state.topologies.insert(t.id.clone(), t);
+        }
+        Ok(Self {
+            state,
+            store,
+            events: VecDeque::new(),
+            next_event: 1,
+            topologies: HashMap::new(),
+            nodes: HashMap::new(),
+            node_version: 0,
+        })
+    }
+
+    /// Runs until every door is closed.
+    pub async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+        let mut look = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            tokio::select! {
+                ask = asks.recv() => match ask {
+                    Some(ask) => self.answer(ask),
+                    None => return,
+                },
+                _ = look.tick() => {
+                    if let Err(error) = self.take(Event::Look) {
+                        tracing::error!(%error, "a look failed");
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Event(event, reply) => {
+                let outcome = self.take(*event);
+                // Whoever asked may have gone.
+                let _ = reply.send(outcome);
+            }
+            Ask::Look(look) => {
+                look(&View {
+                    state: &self.state,
+                    events: &self.events,
+                    now: now_ms(),
+                });
+            }
+            Ask::WatchTopology(id, reply) => {
+                let assignment = wire::assignment(&self.state, &id);
+                let channel = self
+                    .topologies
+                    .entry(id)
+                    .or_insert_with(|| watch::channel(assignment).0);
+                let _ = reply.send(channel.subscribe());
+            }
+            Ask::WatchNode(id, reply) => {
+                let slots = wire::slots(&self.state, &id, self.node_version);
+                let channel = self
+                    .nodes
+                    .entry(id)
+                    .or_insert_with(|| watch::channel(slots).0);
+                let _ = reply.send(channel.subscribe());
+            }
+        }
+    }
+
+    /// One step and what follows from it. A topology that cannot be stored is not acted upon.
+    fn take(&mut self, event: Event) -> Result<(), Error> {
+        let commands = self.state.step(event, now_ms())?;
+        for command in &commands {
+            match command {
+                Command::Store(id) => {
+                    if let Some(t) = self.state.topologies.get(id) {
+                        self.store.put(t, self.state.next_number)?;
+                    }
+                }
+                Command::Forget(id) => self.store.remove(id)?,
+                _ => {}
+            }
+        }
+        for command in commands {
+            self.act(command);
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, command: Command) {
+        match command {
+            Command::Store(_) => {}
+            Command::Forget(id) => {
+                if let Some(channel) = self.topologies.remove(&id) {
+                    let gone = pb::Assignment {
+                        topology_id: id,
+                        version: u64::MAX,
+                        status: pb::TopologyStatus::Killed.into(),
+                        ..pb::Assignment::default()
+                    };
+                    channel.send_replace(gone);
+                }
+            }
+            Command::Publish(id) => {
+                if let Some(channel) = self.topologies.get(&id) {
+                    channel.send_replace(wire::assignment(&self.state, &id));
+                }
+            }
+            Command::Slots(node) => {
+                self.node_version += 1;
+                if let Some(channel) = self.nodes.get(&node) {
+                    channel.send_replace(wire::slots(&self.state, &node, self.node_version));
+                }
+            }
+            Command::Tell(kind, topology, node, text) => self.tell(kind, topology, node, text),
+        }
+    }
+
+    fn tell(&mut self, kind: &str, topology: String, node_id: String, text: String) {
+        tracing::info!(kind, topology, node = node_id, "{text}");
+        if self.events.len() == EVENTS_KEPT {
+            self.events.pop_front();
+        }
+        let (seq, time_ms) = (self.next_event, now_ms());
+        self.next_event += 1;
+        self.events.push_back(pb::Event {
+            seq,
+            time_ms,
+            kind: kind.to_owned(),
+            topology,
+            node_id,
+            text,
+        });
+    }
+}

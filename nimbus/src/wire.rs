@@ -1,0 +1,172 @@
+//! From what Nimbus knows to what it says: assignments, slots, summaries.
+//! Pure: no clock, no I/O, no async.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fulmar_proto::nimbus as pb;
+
+use crate::lifecycle::Status;
+use crate::model::{Node, Notice, Placed, State, Topology};
+use crate::scheduler::Slot;
+
+/// The status on the wire.
+pub fn status(status: Status) -> pb::TopologyStatus {
+    match status {
+        Status::Active => pb::TopologyStatus::Active,
+        Status::Inactive => pb::TopologyStatus::Inactive,
+        Status::Killed { .. } => pb::TopologyStatus::Killed,
+        Status::Rebalancing { .. } => pb::TopologyStatus::Rebalancing,
+    }
+}
+
+/// The newest assignment of a topology; empty, with status killed, for one that is gone.
+pub fn assignment(state: &State, id: &str) -> pb::Assignment {
+    let Some(t) = state.topologies.get(id) else {
+        let status = pb::TopologyStatus::Killed.into();
+        return pb::Assignment {
+            topology_id: id.to_owned(),
+            version: u64::MAX,
+            status,
+            ..Default::default()
+        };
+    };
+    let slots: Vec<Slot> = State::slots_of(t).into_iter().collect();
+    let index: BTreeMap<&Slot, u32> = slots.iter().zip(0..).collect();
+    let entry = |p: &Placed, slot: &Slot| pb::ExecutorAssignment {
+        executor: Some(pb::Executor {
+            first_task: p.first,
+            last_task: p.last,
+        }),
+        worker: index.get(slot).copied().unwrap_or(0),
+        epoch: p.epoch,
+    };
+    let workers = slots.iter().map(|s| pb::WorkerRef {
+        node_id: s.node.clone(),
+        host: state
+            .nodes
+            .get(&s.node)
+            .map_or_else(String::new, |n| n.host.clone()),
+        port: s.port.into(),
+        incarnation: state
+            .workers
+            .get(s)
+            .filter(|w| w.topology == id)
+            .map_or(0, |w| w.incarnation),
+    });
+    pb::Assignment {
+        topology_id: id.to_owned(),
+        version: t.version,
+        status: status(t.status).into(),
+        workers: workers.collect(),
+        executors: t.placed.iter().map(|p| entry(p, &p.slot())).collect(),
+        standby: t
+            .placed
+            .iter()
+            .filter_map(|p| Some(entry(p, &p.target()?)))
+            .collect(),
+        json_topology: serde_json::to_string(&t.spec).unwrap_or_default(),
+        json_conf: t.conf.to_json(),
+        lost_incarnations: state.lost.get(id).cloned().unwrap_or_default(),
+    }
+}
+
+/// The slots of a node, all of them.
+pub fn slots(state: &State, node: &str, version: u64) -> pb::SupervisorAssignment {
+    let mut slots = Vec::new();
+    for t in state.topologies.values() {
+        let ports: BTreeSet<u16> = State::slots_of(t)
+            .into_iter()
+            .filter(|s| s.node == node)
+            .map(|s| s.port)
+            .collect();
+        slots.extend(ports.into_iter().map(|port| pb::SlotAssignment {
+            port: port.into(),
+            topology_id: t.id.clone(),
+            topology_name: t.name.clone(),
+            blob_key: t.blob_key.clone(),
+            program_args: t.program_args.clone(),
+            json_conf: t.conf.to_json(),
+            graph_hash: t.graph_hash.clone(),
+        }));
+    }
+    let drained = state.nodes.get(node).is_some_and(|n| n.drained);
+    pb::SupervisorAssignment {
+        version,
+        slots,
+        drained,
+    }
+}
+
+/// A notice on the wire.
+pub fn notice(node: &str, n: &Notice) -> pb::Notice {
+    let kind = if n.sentence {
+        pb::NoticeKind::Sentence
+    } else {
+        pb::NoticeKind::Advice
+    };
+    pb::Notice {
+        node_id: node.to_owned(),
+        kind: kind.into(),
+        deadline_ms: n.deadline_ms,
+        source: n.source.clone(),
+        retracted: false,
+    }
+}
+
+/// A node as clients see it.
+pub fn supervisor(state: &State, n: &Node, now: u64) -> pb::SupervisorSummary {
+    let used: BTreeSet<u16> = state
+        .topologies
+        .values()
+        .flat_map(State::slots_of)
+        .filter(|s| s.node == n.id)
+        .map(|s| s.port)
+        .collect();
+    pb::SupervisorSummary {
+        node_id: n.id.clone(),
+        host: n.host.clone(),
+        port: n.port.into(),
+        uptime_secs: now.saturating_sub(n.started_ms) / 1_000,
+        slots_total: n.slots.len() as u32,
+        slots_used: used.len() as u32,
+        instance_type: n.instance_type.clone(),
+        zone: n.zone.clone(),
+        life_cycle: n.life_cycle.clone(),
+        version: n.version.clone(),
+        alive: state.alive(&n.id, now),
+        cordoned: n.cordoned,
+        drained: n.drained,
+        notices: n.notices.iter().map(|x| notice(&n.id, x)).collect(),
+        slots: Vec::new(),
+        memory_used_mb: n.memory_mb,
+        cpu_used_percent: n.cpu_percent,
+    }
+}
+
+/// A topology as clients see it, with its health in words.
+pub fn summary(state: &State, t: &Topology, now: u64) -> pb::TopologySummary {
+    let slots: BTreeSet<Slot> = t.placed.iter().map(Placed::slot).collect();
+    let ready = slots
+        .iter()
+        .filter(|s| state.workers.get(s).is_some_and(|w| w.topology == t.id))
+        .count();
+    let (health, reason) = match (&t.missing, slots.len()) {
+        (Some(missing), 0) => ("waiting", missing.clone()),
+        (Some(missing), _) => ("degraded", missing.clone()),
+        (None, n) if ready < n => ("waiting", format!("{ready} of {n} workers have registered")),
+        (None, _) => ("ok", "every executor has a worker".to_owned()),
+    };
+    pb::TopologySummary {
+        id: t.id.clone(),
+        name: t.name.clone(),
+        status: status(t.status).into(),
+        uptime_secs: now.saturating_sub(t.submitted_ms) / 1_000,
+        tasks: t.spec.components.iter().map(|c| c.tasks).sum(),
+        executors: t.placed.len() as u32,
+        workers: slots.len() as u32,
+        health: health.to_owned(),
+        health_reason: reason,
+        owner: String::new(),
+        endures_losses: 0,
+    }
+}
