@@ -1,47 +1,54 @@
-//! Free ports on loopback: asked of the kernel, never fixed.
+//! Free ports on loopback: below the range that the kernel gives to outgoing connections, never the same twice.
+//!
+//! A port asked of the kernel (bind 0) lies in that range and can be taken by any connection before the
+//! process that is to listen there has started; one from below it cannot.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::sync::Mutex;
 
-/// This many free ports, different from one another. They are free when asked; whoever binds one late can find it taken.
+/// From here on ports are handed out; the kernel's own range starts at 32768 by default.
+const FIRST: u16 = 20_000;
+/// Ports that are looked at before the search starts again.
+const SPAN: u16 = 11_000;
+
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// This many free ports, different from all that were handed out before.
 ///
 /// # Panics
-/// When loopback has no free port.
+/// When there are none.
 pub fn free(count: usize) -> Vec<u16> {
-    let held: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").expect("loopback has a free port"))
-        .collect();
-    held.iter()
-        .map(|l| {
-            l.local_addr()
-                .expect("a bound socket has an address")
-                .port()
-        })
-        .collect()
+    take(count, |_| true)
 }
 
 /// This many free slot ports whose HTTP ports (slot + 1000) are free too.
 ///
 /// # Panics
-/// When none are found in a thousand tries.
+/// When there are none.
 pub fn free_slots(count: usize) -> Vec<u16> {
-    let mut slots = Vec::new();
-    let mut held = Vec::new();
-    for _ in 0..1000 {
-        let slot = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let port = slot
-            .local_addr()
-            .expect("a bound socket has an address")
-            .port();
-        let Some(http) = port.checked_add(1000) else {
-            continue;
-        };
-        if let Ok(door) = TcpListener::bind(("127.0.0.1", http)) {
-            held.extend([slot, door]);
-            slots.push(port);
-            if slots.len() == count {
-                return slots;
-            }
-        }
-    }
-    panic!("no {count} slot ports with a free HTTP port beside them");
+    take(count, |port| claim(port + 1000))
+}
+
+fn take(count: usize, also: impl Fn(u16) -> bool) -> Vec<u16> {
+    // Test programs that run side by side start their search at different places.
+    let start = (std::process::id() % u32::from(SPAN)) as u16;
+    let found: Vec<u16> = (0..SPAN)
+        .map(|step| FIRST + (start + step) % SPAN)
+        .filter(|port| claim(*port) && also(*port))
+        .take(count)
+        .collect();
+    assert_eq!(
+        found.len(),
+        count,
+        "no {count} free ports between {FIRST} and {}",
+        FIRST + SPAN
+    );
+    found
+}
+
+/// Whether the port was free and is now ours.
+fn claim(port: u16) -> bool {
+    let mut given = GIVEN.lock().expect("no thread panics with this lock");
+    !given.contains(&port) && TcpListener::bind(("127.0.0.1", port)).is_ok() && given.insert(port)
 }
