@@ -68,7 +68,7 @@ fn a_worker_that_dies_is_told_and_started_again_at_once_and_then_later_each_time
         slot.step(exit(n), now);
         assert_eq!(slot.stage(), Stage::KillAndRelaunch);
         let died = now;
-        while slot.step(Event::Tick, now) == [] {
+        while slot.step(Event::Tick, now).is_empty() {
             now += 100;
         }
         waits.push(now - died);
