@@ -112,6 +112,10 @@ fn configuration(args: &Args) -> Result<Config> {
         Some(file) => Config::from_yaml_file(file)?,
         None => Config::new(),
     };
+    // What `fulmar submit` was told, so that the graph is described as the workers will build it.
+    if let Ok(json) = std::env::var("FULMAR_DESCRIBE_CONF") {
+        conf.merge(&Config::from_json(&json)?);
+    }
     args.conf
         .iter()
         .try_for_each(|arg| conf.set_from_arg(arg))?;
@@ -119,7 +123,10 @@ fn configuration(args: &Args) -> Result<Config> {
 }
 
 /// Reads `10s`, `500ms`, `2m`, `1h`; a bare number means seconds.
-fn duration(text: &str) -> std::result::Result<Duration, String> {
+///
+/// # Errors
+/// In words: what the text is instead, or the limit.
+pub fn duration(text: &str) -> std::result::Result<Duration, String> {
     let at = text
         .find(|c: char| c.is_ascii_alphabetic())
         .unwrap_or(text.len());
