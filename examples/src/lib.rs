@@ -1,4 +1,5 @@
 //! Small topologies to read and to start from; each is run by its tests.
 
 pub mod exclamation;
+pub mod journal;
 pub mod word_count;

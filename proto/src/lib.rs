@@ -5,3 +5,9 @@
 pub mod nimbus {
     tonic::include_proto!("fulmar.nimbus.v1");
 }
+
+/// The records of the Wi-Fi pipeline (`wifi.proto`).
+#[allow(missing_docs, clippy::all)]
+pub mod wifi {
+    tonic::include_proto!("fulmar.wifi.v1");
+}

@@ -15,6 +15,7 @@
 
 pub mod local;
 pub mod program;
+pub mod worker;
 
 pub use fulmar_api as api;
 pub use local::LocalCluster;

@@ -41,7 +41,7 @@ impl LocalCluster {
         }
         let mut cluster = Self { worker };
         cluster.wait_until(Duration::from_secs(30), |w| {
-            (1..=tasks).all(|t| w.shared().core(t).is_some())
+            (1..=tasks).all(|t| w.shared().ready.contains_key(&t))
         })?;
         cluster.worker.set_active(true);
         Ok(cluster)

@@ -1,4 +1,4 @@
-//! `fulmar::main`: the author's program describes its topology or runs it here.
+//! `fulmar::main`: the author's program describes its topology, runs it here, or runs as a worker.
 //!
 //! Describing connects to nothing: it builds the graph and prints it as JSON, which is what a submit
 //! sends ahead of the program itself (DESIGN 3.1).
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use fulmar_api::topology::Topology;
+use fulmar_api::worker_file::WorkerFile;
 use fulmar_api::{Config, Error, Result};
 
 use crate::local::LocalCluster;
@@ -45,11 +46,20 @@ const EXAMPLES: &str = "Examples:
   word-count -c topology.max.spout.pending=1000
   word-count --describe";
 
-/// Runs a topology's program: `--describe` prints the graph, otherwise it runs in this process.
+/// Runs a topology's program: started by a supervisor it is a worker; `--describe` prints the graph;
+/// otherwise it runs in this process.
 ///
 /// `build` makes the topology from the configuration given on the command line, which the topology
 /// gets too. Ends with 0, with 1 when it cannot run, with 2 for wrong arguments.
 pub fn main(build: impl FnOnce(&Config) -> Result<Topology>) -> ExitCode {
+    match WorkerFile::from_env() {
+        Ok(Some(file)) => return crate::worker::main(file, build),
+        Ok(None) => {}
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(exit::USAGE);
+        }
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
@@ -102,6 +112,10 @@ fn configuration(args: &Args) -> Result<Config> {
         Some(file) => Config::from_yaml_file(file)?,
         None => Config::new(),
     };
+    // What `fulmar submit` was told, so that the graph is described as the workers will build it.
+    if let Ok(json) = std::env::var("FULMAR_DESCRIBE_CONF") {
+        conf.merge(&Config::from_json(&json)?);
+    }
     args.conf
         .iter()
         .try_for_each(|arg| conf.set_from_arg(arg))?;
@@ -109,7 +123,10 @@ fn configuration(args: &Args) -> Result<Config> {
 }
 
 /// Reads `10s`, `500ms`, `2m`, `1h`; a bare number means seconds.
-fn duration(text: &str) -> std::result::Result<Duration, String> {
+///
+/// # Errors
+/// In words: what the text is instead, or the limit.
+pub fn duration(text: &str) -> std::result::Result<Duration, String> {
     let at = text
         .find(|c: char| c.is_ascii_alphabetic())
         .unwrap_or(text.len());

@@ -9,6 +9,7 @@
 //! * [`context`]: what a task knows about itself and its topology.
 //! * [`grouping`], [`topology`], [`builder`], [`validate`], [`spec`]: the graph and its mistakes.
 //! * [`config`]: Storm's flat, dotted configuration and the registry of known keys.
+//! * [`worker_file`]: what a supervisor tells the program that it starts as a worker.
 //! * [`testing`]: a test of a bolt in five lines.
 
 pub mod bolt;
@@ -29,6 +30,7 @@ pub mod topology;
 pub mod tuple;
 pub mod validate;
 pub mod value;
+pub mod worker_file;
 
 pub use bolt::{BasicBolt, Bolt};
 pub use builder::TopologyBuilder;
@@ -43,6 +45,7 @@ pub use token::AckToken;
 pub use topology::{Outputs, Topology};
 pub use tuple::Tuple;
 pub use value::Value;
+pub use worker_file::WorkerFile;
 
 /// The id of a task: 1..n in a topology, assigned by component order; −1 is `__system`.
 pub type TaskId = i32;

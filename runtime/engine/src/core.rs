@@ -16,7 +16,7 @@ use rustc_hash::FxBuildHasher;
 use crate::batch::{Batch, Settle};
 use crate::limits::{BOLT_BATCHES, CYCLE_QUEUE_TUPLES, IDLE_SPINS, RECYCLED_BATCHES, SPOUT_CALLS};
 use crate::outbox::settle_of;
-use crate::shared::{Msg, NOWHERE, Shared};
+use crate::shared::{Msg, Shared};
 use crate::task::{NewTask, Task};
 
 /// One core's state, owned by its thread.
@@ -125,12 +125,10 @@ impl Core {
         let task = Task::start(new, &self.shared);
         self.at.insert(id, self.tasks.len());
         self.tasks.push(task);
-        self.shared.core_of[id as usize].store(self.index as u32, Ordering::Release);
     }
 
     fn stop(&mut self, id: TaskId) {
         let Some(i) = self.at.remove(&id) else { return };
-        self.shared.core_of[id as usize].store(NOWHERE, Ordering::Release);
         let mut task = self.tasks.swap_remove(i);
         if let Some(moved) = self.tasks.get(i) {
             self.at.insert(moved.id, i);
@@ -207,7 +205,7 @@ impl Core {
 
     /// A batch was executed: its credit goes back and its memory is used again.
     fn executed(&mut self, batch: Batch) {
-        self.shared.queued[batch.to as usize].fetch_sub(batch.len, Ordering::Relaxed);
+        self.shared.unqueue(batch.to, batch.len);
         if self.shared.core(batch.from).is_none()
             && let Some(remote) = self.shared.remote.get()
         {
@@ -268,14 +266,20 @@ impl Core {
     fn queue(&mut self, batch: Batch) {
         match self.at.get(&batch.to) {
             Some(i) => self.tasks[*i].inbox.push_back(batch),
-            None => self.misrouted(batch),
+            // Its start is on its way through this core's own channel: the batch waits behind it.
+            None => self.shared.cores[self.index].send(Msg::Batch(batch)),
         }
     }
 
     /// The task is not here: its tuples fail now, so that their spouts emit them again.
     fn misrouted(&mut self, batch: Batch) {
-        self.shared.queued[batch.to as usize].fetch_sub(batch.len, Ordering::Relaxed);
+        self.shared.unqueue(batch.to, batch.len);
         self.shared.drop_tuples("misrouted", batch.len);
+        if self.shared.core(batch.from).is_none()
+            && let Some(remote) = self.shared.remote.get()
+        {
+            remote.consumed(batch.to, batch.from, batch.len);
+        }
         self.fail(&batch);
     }
 

@@ -4,6 +4,7 @@
 //! * [`batch`], [`outbox`]: tuples on their way; emitting writes only into the task's own outbox.
 //! * [`ledger`]: a spout's own acker.
 //! * [`task`], [`core`]: author code at a guarded edge, and the loop that runs it.
+//! * [`net`]: tuples, settles and credit between workers.
 //! * [`worker`], [`shared`]: the cores of one worker and what they share.
 //! * [`stats`], [`limits`]: what is counted, and every bound.
 
@@ -11,6 +12,7 @@ pub mod batch;
 pub mod core;
 pub mod ledger;
 pub mod limits;
+pub mod net;
 pub mod outbox;
 pub mod plan;
 pub mod route;

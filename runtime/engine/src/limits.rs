@@ -36,3 +36,16 @@ pub const ERRORS_KEPT: usize = 256;
 
 /// Longest pause before an executor that panics again and again is made anew, in milliseconds.
 pub const RESTART_MOST_MS: u64 = 10_000;
+
+/// Largest frame between workers, in bytes: a batch of 256 tuples of 256 KiB. What is larger fails
+/// its tuples with an error that names the component.
+pub const FRAME_MOST: usize = 64 << 20;
+
+/// Frames kept for a peer that does not confirm: the sender's back-pressure stops long before.
+pub const UNCONFIRMED_FRAMES: usize = 65_536;
+
+/// A peer that was silent for so long is lost (DESIGN 3.7), in milliseconds.
+pub const PEER_SILENT_MS: u64 = 1_000;
+
+/// An idle link says so this often, in milliseconds.
+pub const PING_MS: u64 = 200;

@@ -183,6 +183,14 @@ impl Shared {
         true
     }
 
+    /// Takes tuples off a task's queue count. What a lost peer held was taken off already: never below 0.
+    pub fn unqueue(&self, task: TaskId, tuples: usize) {
+        if let Some(queued) = self.queued.get(task as usize) {
+            let take = |n: usize| Some(n.saturating_sub(tuples));
+            let _ = queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        }
+    }
+
     /// Counts tuples that were dropped, with the reason.
     pub fn drop_tuples(&self, reason: &'static str, tuples: usize) {
         *self.dropped.entry(reason).or_insert(0) += tuples as u64;

@@ -527,7 +527,7 @@ impl Task {
         self.running = false;
         self.active = false;
         while let Some(batch) = self.inbox.pop_front() {
-            shared.queued[self.id as usize].fetch_sub(batch.len, Ordering::Relaxed);
+            shared.unqueue(self.id, batch.len);
             self.fail_from(&batch, 0);
         }
         self.tell_spout(shared);

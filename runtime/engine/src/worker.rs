@@ -17,7 +17,7 @@ use fulmar_api::{Config, Error, Result, TaskId};
 use crate::core::Core;
 use crate::outbox::{Outbox, Placement};
 use crate::plan::Plan;
-use crate::shared::{CoreHandle, Msg, Services, Shared, lock};
+use crate::shared::{CoreHandle, Msg, NOWHERE, Services, Shared, lock};
 use crate::stats::TaskStats;
 use crate::task::NewTask;
 
@@ -120,7 +120,8 @@ impl Worker {
     pub fn start_task(&mut self, task: TaskId, standby: bool) -> Result<()> {
         if self.here.contains_key(&task) {
             if !standby {
-                self.shared.send_to_task(task, Msg::Run(task));
+                self.own(task, self.here[&task]);
+                self.shared.cores[self.here[&task]].send(Msg::Run(task));
             }
             return Ok(());
         }
@@ -169,6 +170,9 @@ impl Worker {
             first_root: (self.options.incarnation << 44) | (life << 40),
         };
         self.here.insert(task, core);
+        if !standby {
+            self.own(task, core);
+        }
         self.shared.cores[core].send(Msg::Start(Box::new(new)));
         Ok(())
     }
@@ -176,6 +180,7 @@ impl Worker {
     /// Ends a task here.
     pub fn stop_task(&mut self, task: TaskId) {
         if let Some(core) = self.here.remove(&task) {
+            self.own(task, NOWHERE as usize);
             self.shared.cores[core].send(Msg::Stop(task));
         }
     }
@@ -206,6 +211,11 @@ impl Worker {
             .iter()
             .map(|(t, s)| (*t, s.clone()))
             .collect()
+    }
+
+    /// From now on what is for the task goes to this core; its start is ahead in the core's channel.
+    fn own(&self, task: TaskId, core: usize) {
+        self.shared.core_of[task as usize].store(core as u32, Ordering::Release);
     }
 
     /// Spreads tasks evenly; a component that blocks gets a core of its own.

@@ -1,0 +1,37 @@
+//! The verbs, one file each.
+
+pub mod activate;
+pub mod completions;
+pub mod deactivate;
+pub mod describe;
+pub mod events;
+pub mod kill;
+pub mod list;
+pub mod nimbus;
+pub mod rebalance;
+pub mod submit;
+pub mod version;
+
+use crate::args::{Cli, Verb};
+use crate::failure::Done;
+
+/// Runs the verb of this call.
+///
+/// # Errors
+/// The verb's own.
+pub fn run(cli: Cli) -> Done {
+    let common = &cli.common;
+    match cli.verb {
+        Verb::Nimbus(args) => nimbus::run(common, &args),
+        Verb::Submit(args) => submit::run(common, &args),
+        Verb::List(_) => list::run(common),
+        Verb::Describe(args) => describe::run(common, &args),
+        Verb::Activate(args) => activate::run(common, &args),
+        Verb::Deactivate(args) => deactivate::run(common, &args),
+        Verb::Rebalance(args) => rebalance::run(common, &args),
+        Verb::Kill(args) => kill::run(common, &args),
+        Verb::Events(args) => events::run(common, &args),
+        Verb::Version(_) => version::run(common),
+        Verb::Completions(args) => completions::run(&args),
+    }
+}

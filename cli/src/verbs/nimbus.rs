@@ -1,0 +1,69 @@
+//! `fulmar nimbus`: the daemon that decides.
+
+use std::path::PathBuf;
+
+use fulmar_nimbus::NimbusConfig;
+use tokio::net::TcpListener;
+
+use crate::args::Common;
+use crate::client::block_on;
+use crate::failure::{Done, Failure};
+use crate::settings;
+
+/// Arguments.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  fulmar nimbus --dir /var/lib/fulmar/nimbus")]
+pub struct Args {
+    /// Address to listen on; without TLS keep it on loopback or a network that you trust.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// gRPC port.
+    #[arg(long, default_value_t = settings::NIMBUS_PORT)]
+    port: u16,
+    /// Folder of its store and the programs; default: below storm.local.dir.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// Runs the daemon until SIGTERM or Ctrl-C.
+pub fn run(common: &Common, args: &Args) -> Done {
+    let dir = settings::dir(common, &args.dir, "nimbus")?;
+    block_on(async {
+        let listener = listen(&args.host, args.port).await?;
+        let config = NimbusConfig {
+            dir,
+            host: args.host.clone(),
+        };
+        fulmar_nimbus::run(config, listener, ended())
+            .await
+            .map_err(Failure::here)
+    })
+}
+
+/// Binds, or says what to do.
+///
+/// # Errors
+/// The port is in use, or the address is not this machine's.
+pub async fn listen(host: &str, port: u16) -> Result<TcpListener, Failure> {
+    TcpListener::bind((host, port)).await.map_err(|e| {
+        Failure::Failed(format!(
+            "cannot listen on {host}:{port}: {e}; end the process that holds it, or choose another with --port"
+        ))
+    })
+}
+
+/// Ready when the process is told to end.
+pub async fn ended() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut term) => {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}

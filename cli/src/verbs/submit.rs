@@ -1,0 +1,162 @@
+//! `fulmar submit`: describe and validate here, upload the program, hand over.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use fulmar_api::{Config, TopologySpec};
+use fulmar_proto::nimbus as pb;
+use indicatif::ProgressBar;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::args::Common;
+use crate::client::{Client, block_on};
+use crate::failure::{Done, Failure};
+use crate::{output, settings};
+
+/// Bytes of one chunk of an upload.
+const CHUNK: usize = 1 << 20;
+
+/// Arguments.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  fulmar submit target/release/word-count\n  fulmar submit target/release/word-count --name words -c topology.workers=2 --wait 30s"
+)]
+pub struct Args {
+    /// The topology's program: its main calls fulmar::main.
+    program: PathBuf,
+    /// The program's own arguments, kept for its workers.
+    #[arg(last = true)]
+    args: Vec<String>,
+    /// Another name than the program gives it.
+    #[arg(long)]
+    name: Option<String>,
+    /// Submit it with quiet spouts.
+    #[arg(long)]
+    inactive: bool,
+    /// Wait until everything runs, for example 30s.
+    #[arg(long, value_name = "TIME", value_parser = settings::duration)]
+    wait: Option<Duration>,
+}
+
+/// Runs the verb.
+pub fn run(common: &Common, args: &Args) -> Done {
+    let conf = settings::load(common)?;
+    let mut spec = describe(&args.program, &args.args, &conf)?;
+    if let Some(name) = &args.name {
+        spec.name = name.clone();
+    }
+    let mistakes = fulmar_api::validate::mistakes(&spec);
+    if !mistakes.is_empty() {
+        return Err(Failure::Usage(
+            fulmar_api::Error::Graph(fulmar_api::error::Mistakes(mistakes)).to_string(),
+        ));
+    }
+    let program = std::fs::read(&args.program)
+        .map_err(|e| Failure::Failed(format!("{}: {e}", args.program.display())))?;
+    block_on(async {
+        let mut client = Client::connect(common).await?;
+        let blob_key = upload(&mut client, program).await?;
+        let request = pb::SubmitTopologyRequest {
+            name: spec.name.clone(),
+            json_topology: serde_json::to_string(&spec).map_err(Failure::here)?,
+            json_conf: conf.to_json(),
+            blob_key,
+            program_args: args.args.clone(),
+            initially_inactive: args.inactive,
+            graph_hash: spec.graph_hash(),
+            architecture: std::env::consts::ARCH.to_owned(),
+        };
+        let answer = client.nimbus.submit_topology(request).await;
+        let id = client.answer(answer)?.topology_id;
+        if let Some(most) = args.wait {
+            runs(&mut client, &spec.name, most).await?;
+        }
+        output::say(
+            common.output,
+            &format!("{} is submitted as {id}", spec.name),
+            &json!({"name": spec.name, "id": id}),
+        );
+        Ok(())
+    })
+}
+
+/// Asks the program for its graph; nothing is connected to.
+fn describe(program: &Path, args: &[String], conf: &Config) -> Result<TopologySpec, Failure> {
+    let path = std::fs::canonicalize(program).map_err(|e| {
+        Failure::Usage(format!(
+            "{}: {e}; give the path of a topology's program",
+            program.display()
+        ))
+    })?;
+    let mut command = std::process::Command::new(path);
+    command
+        .args(args)
+        .env("FULMAR_DESCRIBE", "true")
+        .env("FULMAR_DESCRIBE_CONF", conf.to_json());
+    let out = command
+        .output()
+        .map_err(|e| Failure::Usage(format!("{} cannot be started: {e}", program.display())))?;
+    if !out.status.success() {
+        let said = String::from_utf8_lossy(&out.stderr);
+        return Err(Failure::Usage(format!(
+            "{} cannot describe its topology: {}",
+            program.display(),
+            said.trim()
+        )));
+    }
+    serde_json::from_slice(&out.stdout).map_err(|e| {
+        Failure::Usage(format!(
+            "{} did not print a topology ({e}): its main must call fulmar::main",
+            program.display()
+        ))
+    })
+}
+
+/// Uploads the program in chunks; Nimbus checks the checksum.
+async fn upload(client: &mut Client, program: Vec<u8>) -> Result<String, Failure> {
+    let sha256 = hex::encode(Sha256::digest(&program));
+    let bar = ProgressBar::new(program.len() as u64);
+    let shown = bar.clone();
+    let chunks = (0..program.len().div_ceil(CHUNK).max(1)).map(move |i| {
+        let end = program.len().min((i + 1) * CHUNK);
+        let data = program[i * CHUNK..end].to_vec();
+        shown.inc(data.len() as u64);
+        pb::BlobChunk {
+            sha256: if i == 0 {
+                sha256.clone()
+            } else {
+                String::new()
+            },
+            data,
+        }
+    });
+    let chunks: Vec<_> = chunks.collect();
+    let answer = client.nimbus.upload_blob(tokio_stream::iter(chunks)).await;
+    bar.finish_and_clear();
+    Ok(client.answer(answer)?.key)
+}
+
+/// Waits until the topology is well.
+async fn runs(client: &mut Client, name: &str, most: Duration) -> Done {
+    let end = Instant::now() + most;
+    let mut every = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        every.tick().await;
+        let request = pb::GetTopologyInfoRequest {
+            name_or_id: name.to_owned(),
+        };
+        let answer = client.nimbus.get_topology_info(request).await;
+        let summary = client.answer(answer)?.summary.unwrap_or_default();
+        if summary.health == "ok" {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            let why = format!(
+                "{name} is submitted, but does not run after {most:?}: {} {}",
+                summary.health, summary.health_reason
+            );
+            return Err(Failure::TimedOut(why));
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Messaging between the workers of one topology (DESIGN 3.7).
+//!
+//! A worker connects to every peer that an assignment names and sends on its own connection; the peer
+//! confirms on the same one. Who refuses, answers as somebody else, or is silent for a second is
+//! *lost*: what was under way to it fails at once. The link then tries on, so that two workers that
+//! were parted for a while find each other again, with a new epoch that tells the peer of the loss.
+
+pub mod frame;
+mod incoming;
+mod link;
+pub mod outgoing;
+
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use fulmar_api::TaskId;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::batch::{Batch, Settle};
+use crate::net::outgoing::Outgoing;
+use crate::shared::{Msg, Remote, Shared, lock};
+use crate::worker::bit_of;
+
+/// The way to one peer.
+struct Peer {
+    incarnation: u64,
+    address: String,
+    out: Mutex<Outgoing>,
+    wake: Notify,
+    /// Lost, or not reached yet after a loss: what is for it fails at once.
+    down: AtomicBool,
+    connected: AtomicBool,
+    /// No assignment names it any more.
+    closed: AtomicBool,
+    epoch: AtomicU64,
+}
+
+/// What came from one peer.
+#[derive(Clone, Copy, Default)]
+struct Heard {
+    epoch: u64,
+    /// Number of its newest frame.
+    received: u64,
+}
+
+/// This worker's links.
+pub struct Net {
+    shared: Arc<Shared>,
+    topology: String,
+    incarnation: u64,
+    /// Task id → incarnation of its owner; 0: nobody yet.
+    owners: RwLock<Vec<u64>>,
+    peers: DashMap<u64, Arc<Peer>>,
+    heard: DashMap<u64, Arc<Mutex<Heard>>>,
+    lost: Mutex<Vec<u64>>,
+    handle: Handle,
+}
+
+impl Net {
+    /// Starts to listen and becomes the worker's way to others.
+    ///
+    /// # Errors
+    /// The listener cannot be used by tokio.
+    pub fn start(
+        handle: &Handle,
+        listener: TcpListener,
+        shared: Arc<Shared>,
+        topology: String,
+        incarnation: u64,
+    ) -> std::io::Result<Arc<Self>> {
+        listener.set_nonblocking(true)?;
+        let owners = RwLock::new(vec![0; shared.queued.len()]);
+        let net = Arc::new(Self {
+            shared,
+            topology,
+            incarnation,
+            owners,
+            peers: DashMap::new(),
+            heard: DashMap::new(),
+            lost: Mutex::default(),
+            handle: handle.clone(),
+        });
+        let listener = {
+            let _in_runtime = handle.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        handle.spawn(incoming::listen(net.clone(), listener));
+        // The first to be set stays: a worker has one net.
+        let _ = net.shared.remote.set(net.clone());
+        Ok(net)
+    }
+
+    /// Takes over who owns what (task id → incarnation) and where the peers are.
+    pub fn place(self: &Arc<Self>, owners: Vec<u64>, peers: &[(u64, String)]) {
+        {
+            let mut current = self.owners.write().unwrap_or_else(|e| e.into_inner());
+            for (task, (old, new)) in current.iter().zip(&owners).enumerate() {
+                // What the old owner had queued is no business of the new one.
+                if old != new && self.shared.core(task as TaskId).is_none() {
+                    self.shared.queued[task].store(0, Ordering::Relaxed);
+                }
+            }
+            *current = owners;
+        }
+        for (incarnation, address) in peers {
+            if *incarnation != self.incarnation && !self.peers.contains_key(incarnation) {
+                let peer = Arc::new(Peer {
+                    incarnation: *incarnation,
+                    address: address.clone(),
+                    out: Mutex::default(),
+                    wake: Notify::new(),
+                    down: AtomicBool::new(false),
+                    connected: AtomicBool::new(false),
+                    closed: AtomicBool::new(false),
+                    epoch: AtomicU64::new(0),
+                });
+                self.peers.insert(*incarnation, peer.clone());
+                self.handle.spawn(link::run(self.clone(), peer));
+            }
+        }
+        self.peers.retain(|incarnation, peer| {
+            let named = peers.iter().any(|p| p.0 == *incarnation);
+            if !named {
+                peer.closed.store(true, Ordering::Release);
+                peer.wake.notify_one();
+            }
+            named
+        });
+    }
+
+    /// Nimbus says that these incarnations are lost.
+    pub fn declare_lost(&self, incarnations: &[u64]) {
+        for incarnation in incarnations {
+            let peer = self.peers.get(incarnation).map(|p| p.clone());
+            if let Some(peer) = peer {
+                self.lose(&peer, "Nimbus says so");
+            }
+        }
+    }
+
+    /// Whether every named peer is connected.
+    pub fn connected(&self) -> bool {
+        self.peers
+            .iter()
+            .all(|p| p.connected.load(Ordering::Acquire))
+    }
+
+    /// Incarnations found lost since the last call.
+    pub fn take_lost(&self) -> Vec<u64> {
+        std::mem::take(&mut *lock(&self.lost))
+    }
+
+    /// Waits until all that was sent is confirmed and says goodbye, or until the time is over.
+    pub async fn retire(&self, most: Duration) {
+        let all: Vec<_> = self.peers.iter().map(|p| p.clone()).collect();
+        let quiet = async {
+            let mut every = tokio::time::interval(Duration::from_millis(5));
+            while !all
+                .iter()
+                .all(|p| p.down.load(Ordering::Acquire) || lock(&p.out).is_empty())
+            {
+                every.tick().await;
+            }
+        };
+        // Who does not confirm in time treats this worker as lost, which is right.
+        let quiet = tokio::time::timeout(most, quiet).await.is_ok();
+        if quiet {
+            for peer in &all {
+                peer.closed.store(true, Ordering::Release);
+                peer.wake.notify_one();
+            }
+            let gone = async {
+                let mut every = tokio::time::interval(Duration::from_millis(5));
+                while all.iter().any(|p| p.connected.load(Ordering::Acquire)) {
+                    every.tick().await;
+                }
+            };
+            let _ = tokio::time::timeout(Duration::from_millis(500), gone).await;
+        }
+    }
+
+    /// The peer is lost: what is under way to it, and every root that touched it, fails now.
+    fn lose(&self, peer: &Peer, why: &str) {
+        if peer.down.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        tracing::warn!(
+            peer = peer.incarnation,
+            address = peer.address,
+            why,
+            "lost a worker"
+        );
+        peer.connected.store(false, Ordering::Release);
+        peer.epoch.fetch_add(1, Ordering::AcqRel);
+        let dropped = lock(&peer.out).give_up();
+        lock(&self.lost).push(peer.incarnation);
+        self.forget(peer.incarnation);
+        for batch in dropped {
+            self.fail(&batch, "peer_lost");
+        }
+    }
+
+    /// Fails the roots that touched an incarnation and frees the room that its queues took.
+    fn forget(&self, incarnation: u64) {
+        for core in &self.shared.cores {
+            core.send(Msg::Lost(bit_of(incarnation)));
+        }
+        let owners = self.owners.read().unwrap_or_else(|e| e.into_inner());
+        for (task, _) in owners
+            .iter()
+            .enumerate()
+            .filter(|(_, o)| **o == incarnation)
+        {
+            self.shared.queued[task].store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The peer is there (again): acks that touch it count.
+    fn found(&self, incarnation: u64) {
+        for core in &self.shared.cores {
+            core.send(Msg::Live(bit_of(incarnation)));
+        }
+    }
+
+    fn owner(&self, task: TaskId) -> u64 {
+        let owners = self.owners.read().unwrap_or_else(|e| e.into_inner());
+        usize::try_from(task)
+            .ok()
+            .and_then(|t| owners.get(t).copied())
+            .unwrap_or(0)
+    }
+
+    fn peer_of(&self, task: TaskId) -> Option<Arc<Peer>> {
+        let peer = self.peers.get(&self.owner(task))?.clone();
+        (!peer.down.load(Ordering::Acquire)).then_some(peer)
+    }
+
+    fn fail(&self, batch: &Batch, why: &'static str) {
+        self.shared.unqueue(batch.to, batch.len);
+        self.shared.drop_tuples(why, batch.len);
+        let failed = batch.anchors.iter().map(|a| Settle {
+            spout_task: a.spout_task,
+            root: a.root,
+            value: a.edge,
+            touched: 0,
+            ok: false,
+        });
+        self.route(failed.collect());
+    }
+
+    /// Sends settles to the core or the worker of their spouts; a spout that is nowhere needs none.
+    fn route(&self, mut settles: Vec<Settle>) {
+        settles.sort_by_key(|s| s.spout_task);
+        for part in settles.chunk_by(|a, b| a.spout_task == b.spout_task) {
+            let (task, part) = (part[0].spout_task, part.to_vec());
+            match self.shared.core(task) {
+                Some(core) => self.shared.cores[core].send(Msg::Settles(part)),
+                None => self.settle_remote(task, part),
+            }
+        }
+    }
+
+    fn settle_remote(&self, task: TaskId, settles: Vec<Settle>) {
+        if let Some(peer) = self.peer_of(task) {
+            lock(&peer.out).settles(settles);
+            peer.wake.notify_one();
+        }
+    }
+}
+
+impl Remote for Net {
+    fn send_batch(&self, batch: Batch) {
+        let Some(peer) = self.peer_of(batch.to) else {
+            return self.fail(&batch, "no_owner");
+        };
+        let refused = lock(&peer.out).batch(batch);
+        match refused {
+            Ok(()) => peer.wake.notify_one(),
+            Err((batch, error)) => {
+                let component = self.shared.plan.spec.component_of(batch.from);
+                let component = component.map_or("", |c| c.0.id.as_str());
+                self.shared.report(component, batch.from, error.to_string());
+                self.fail(&batch, "frame_refused");
+            }
+        }
+        // It may have been lost between the look and the push.
+        if peer.down.load(Ordering::Acquire) {
+            let dropped = lock(&peer.out).give_up();
+            dropped.iter().for_each(|b| self.fail(b, "peer_lost"));
+        }
+    }
+
+    fn send_settles(&self, settles: Vec<Settle>) {
+        match settles.first() {
+            Some(first) if settles.iter().all(|s| s.spout_task == first.spout_task) => {
+                let task = first.spout_task;
+                self.settle_remote(task, settles);
+            }
+            _ => self.route(settles),
+        }
+    }
+
+    fn consumed(&self, task: TaskId, sender: TaskId, tuples: usize) {
+        // Ticks come from nobody.
+        if sender > 0
+            && let Some(peer) = self.peer_of(sender)
+        {
+            lock(&peer.out).credit(task, tuples);
+            peer.wake.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

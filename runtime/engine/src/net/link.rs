@@ -1,0 +1,183 @@
+//! One outgoing link: connect, say hello, send what is kept, hear confirmations.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Instant, timeout};
+
+use super::frame::{self, Frame, PROTOCOL};
+use super::{Net, Peer};
+use crate::limits::{PEER_SILENT_MS, PING_MS};
+use crate::shared::lock;
+
+const SILENT: Duration = Duration::from_millis(PEER_SILENT_MS);
+const PING: Duration = Duration::from_millis(PING_MS);
+/// Bytes given to the socket at once.
+const WRITE: usize = 256 << 10;
+
+/// Why a session ended.
+enum End {
+    /// No assignment names the peer any more.
+    Closed,
+    /// Nobody or somebody else is there.
+    Gone(String),
+    /// Cut off or silent; the peer may be there still.
+    Cut(String),
+}
+
+/// Keeps the link to one peer until no assignment names it.
+pub async fn run(net: Arc<Net>, peer: Arc<Peer>) {
+    let mut cut_since: Option<Instant> = None;
+    loop {
+        let heard = Instant::now();
+        let end = session(&net, &peer).await;
+        let was_connected = peer.connected.swap(false, Ordering::AcqRel);
+        if peer.closed.load(Ordering::Acquire) {
+            return;
+        }
+        match end {
+            End::Closed => return,
+            End::Gone(why) => net.lose(&peer, &why),
+            End::Cut(why) => {
+                let since =
+                    *cut_since.get_or_insert(if was_connected { Instant::now() } else { heard });
+                if since.elapsed() >= SILENT || why == SILENCE {
+                    net.lose(&peer, &why);
+                }
+            }
+        }
+        if was_connected {
+            cut_since = None;
+        }
+        // A short pause between attempts: a refused connect comes back at once.
+        tokio::select! {
+            () = peer.wake.notified(), if peer.closed.load(Ordering::Acquire) => {}
+            () = tokio::time::sleep(PING / 4) => {}
+        }
+    }
+}
+
+const SILENCE: &str = "silent for a second";
+
+async fn session(net: &Net, peer: &Peer) -> End {
+    let stream = match timeout(SILENT, TcpStream::connect(&peer.address)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionRefused => {
+            return End::Gone("its address refuses a connection".to_owned());
+        }
+        Ok(Err(e)) => return End::Cut(e.to_string()),
+        Err(_) => return End::Cut(SILENCE.to_owned()),
+    };
+    // Latency matters more than packets; a socket without it works too.
+    let _ = stream.set_nodelay(true);
+    let (read, mut write) = stream.into_split();
+    let epoch = peer.epoch.load(Ordering::Acquire);
+    let mut hello = Vec::new();
+    let frame = Frame::Hello {
+        protocol: PROTOCOL,
+        topology: net.topology.clone(),
+        from: net.incarnation,
+        to: peer.incarnation,
+        epoch,
+    };
+    if frame::encode(&frame, &mut hello).is_err() {
+        return End::Gone("the topology's id is too long".to_owned());
+    }
+    if let Err(e) = write.write_all(&hello).await {
+        return End::Cut(e.to_string());
+    }
+    let mut reader = Frames {
+        read,
+        bytes: Vec::new(),
+    };
+    match reader.next().await {
+        Ok(Frame::Welcome {
+            incarnation,
+            received,
+        }) if incarnation == peer.incarnation => {
+            lock(&peer.out).rewind(received);
+        }
+        Ok(Frame::Welcome { incarnation, .. }) => {
+            return End::Gone(format!("incarnation {incarnation} answers there"));
+        }
+        Ok(_) => return End::Gone("answers with what is no welcome".to_owned()),
+        Err(e) => return End::Cut(e),
+    }
+    if peer.down.swap(false, Ordering::AcqRel) {
+        tracing::info!(peer = peer.incarnation, "found a lost worker again");
+    }
+    net.found(peer.incarnation);
+    peer.connected.store(true, Ordering::Release);
+    tokio::select! {
+        end = send(peer, &mut write) => end,
+        end = hear(peer, &mut reader) => end,
+    }
+}
+
+async fn send(peer: &Peer, write: &mut OwnedWriteHalf) -> End {
+    let mut bytes = Vec::with_capacity(WRITE);
+    loop {
+        bytes.clear();
+        lock(&peer.out).take(WRITE, &mut bytes);
+        if bytes.is_empty() {
+            if peer.closed.load(Ordering::Acquire) {
+                let mut goodbye = Vec::new();
+                let _ = frame::encode(&Frame::Goodbye, &mut goodbye);
+                let _ = write.write_all(&goodbye).await;
+                let _ = write.shutdown().await;
+                return End::Closed;
+            }
+            if timeout(PING, peer.wake.notified()).await.is_ok() {
+                continue;
+            }
+            let _ = frame::encode(&Frame::Ping, &mut bytes);
+        }
+        if let Err(e) = write.write_all(&bytes).await {
+            return End::Cut(e.to_string());
+        }
+    }
+}
+
+async fn hear(peer: &Peer, reader: &mut Frames) -> End {
+    loop {
+        match reader.next().await {
+            Ok(Frame::Confirm(number)) => lock(&peer.out).confirm(number),
+            Ok(_) => {}
+            Err(e) => return End::Cut(e),
+        }
+    }
+}
+
+/// Frames read from a socket; a second of silence is an error.
+pub struct Frames {
+    /// The socket.
+    pub read: OwnedReadHalf,
+    /// Bytes of frames that are not complete.
+    pub bytes: Vec<u8>,
+}
+
+impl Frames {
+    /// The next frame.
+    ///
+    /// # Errors
+    /// The connection ended or is silent, or the bytes are no frame; in words.
+    pub async fn next(&mut self) -> Result<Frame, String> {
+        loop {
+            if let Some((frame, used)) = frame::decode(&self.bytes).map_err(|e| e.to_string())? {
+                self.bytes.drain(..used);
+                return Ok(frame);
+            }
+            match timeout(SILENT, self.read.read_buf(&mut self.bytes)).await {
+                Ok(Ok(0)) => return Err("the connection was closed".to_owned()),
+                Ok(Ok(_)) => {}
+                Ok(Err(e)) => return Err(e.to_string()),
+                Err(_) => return Err(SILENCE.to_owned()),
+            }
+        }
+    }
+}

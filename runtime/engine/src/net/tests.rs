@@ -1,0 +1,231 @@
+//! Two workers in one process, joined by TCP.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use fulmar_api::{
+    AckToken, Bolt, BoltCollector, FailReason, MessageId, Next, Outputs, Result, Spout,
+    SpoutCollector, Topology, TopologyBuilder, Tuple,
+};
+
+use super::Net;
+use crate::outbox::Placement;
+use crate::worker::bit_of;
+use crate::{Worker, WorkerOptions};
+
+#[derive(Default)]
+struct Seen {
+    executed: AtomicUsize,
+    acked: AtomicUsize,
+    failed: AtomicUsize,
+}
+
+struct Numbers(i64, i64, Arc<Seen>);
+
+impl Spout for Numbers {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(["n"])
+    }
+
+    fn next(&mut self, out: &mut SpoutCollector<'_>) -> Result<Next> {
+        if self.0 == self.1 {
+            return Ok(Next::Idle);
+        }
+        self.0 += 1;
+        out.emit_with_id(self.0 as u64, [self.0])?;
+        Ok(Next::Emitted)
+    }
+
+    fn ack(&mut self, _: MessageId) -> Result<()> {
+        self.2.acked.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn fail(&mut self, _: MessageId, _: FailReason) -> Result<()> {
+        self.2.failed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+struct Count(Arc<Seen>, bool, Vec<AckToken>);
+
+impl Bolt for Count {
+    fn execute(&mut self, input: &Tuple<'_>, out: &mut BoltCollector<'_>) -> Result<()> {
+        self.0.executed.fetch_add(1, Ordering::Relaxed);
+        if self.1 {
+            self.2.push(out.keep(input));
+        } else {
+            out.ack(input);
+        }
+        Ok(())
+    }
+}
+
+fn topology(numbers: i64, seen: &Arc<Seen>, keep: bool) -> Topology {
+    let mut builder = TopologyBuilder::new("parted");
+    let (of_spout, of_bolt) = (seen.clone(), seen.clone());
+    builder.spout("numbers", move || Numbers(0, numbers, of_spout.clone()));
+    builder
+        .bolt("count", move || Count(of_bolt.clone(), keep, Vec::new()))
+        .parallelism(2)
+        .shuffle("numbers");
+    builder.build().unwrap()
+}
+
+/// A worker with a net of its own, and its address.
+fn worker(
+    topology: Topology,
+    incarnation: u64,
+    handle: &tokio::runtime::Handle,
+) -> (Worker, Arc<Net>, String) {
+    let options = WorkerOptions {
+        cores: 1,
+        topology_id: "parted-1".to_owned(),
+        port: 0,
+        dir: ".".into(),
+        incarnation,
+    };
+    let worker = Worker::start(topology, options).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let net = Net::start(
+        handle,
+        listener,
+        worker.shared().clone(),
+        "parted-1".to_owned(),
+        incarnation,
+    );
+    (worker, net.unwrap(), address)
+}
+
+/// Task 1 (the bolt's ids come first in the alphabet: tasks 1 and 2) and so on, as the plan says.
+fn place(worker: &mut Worker, net: &Arc<Net>, me: u64, owners: &[u64], peers: &[(u64, String)]) {
+    worker.place(Placement {
+        bits: owners.iter().map(|o| bit_of(*o)).collect(),
+        local: owners.iter().map(|o| *o == me).collect(),
+    });
+    net.place(owners.to_vec(), peers);
+    for (task, owner) in owners.iter().enumerate().skip(1) {
+        if *owner == me {
+            worker.start_task(task as i32, false).unwrap();
+        }
+    }
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < end, "{what}: not within 30 s");
+        // poll: the workers' threads do the work.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+struct Pair {
+    a: Worker,
+    b: Worker,
+    net_a: Arc<Net>,
+    net_b: Arc<Net>,
+}
+
+/// The spout on incarnation 1, both bolts on incarnation 2.
+fn pair(
+    numbers: i64,
+    seen: &Arc<Seen>,
+    keep: bool,
+    runtimes: [&tokio::runtime::Runtime; 2],
+) -> Pair {
+    let (mut a, net_a, at_a) = worker(topology(numbers, seen, keep), 1, runtimes[0].handle());
+    let (mut b, net_b, at_b) = worker(topology(numbers, seen, keep), 2, runtimes[1].handle());
+    let spout = a.shared().plan.spec.task_ranges();
+    let numbers_at = a
+        .shared()
+        .plan
+        .spec
+        .components
+        .iter()
+        .position(|c| c.id == "numbers")
+        .unwrap();
+    let mut owners = vec![2; 4];
+    owners[0] = 0;
+    owners[spout[numbers_at].0 as usize] = 1;
+    let peers = [(1, at_a), (2, at_b)];
+    place(&mut b, &net_b, 2, &owners, &peers);
+    place(&mut a, &net_a, 1, &owners, &peers);
+    until("linked", || net_a.connected() && net_b.connected());
+    a.set_active(true);
+    Pair { a, b, net_a, net_b }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn tuples_and_acks_cross_between_two_workers() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let pair = pair(20_000, &seen, false, [&one, &two]);
+    until("acked", || seen.acked.load(Ordering::Relaxed) == 20_000);
+    assert_eq!(seen.executed.load(Ordering::Relaxed), 20_000);
+    assert_eq!(seen.failed.load(Ordering::Relaxed), 0);
+    // All credit came back.
+    until("credit", || {
+        (1..4).all(|t: usize| pair.a.shared().queued[t].load(Ordering::Relaxed) == 0)
+    });
+}
+
+#[test]
+fn a_peer_that_dies_fails_at_once_what_it_held() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let pair = pair(100, &seen, true, [&one, &two]);
+    until("executed", || seen.executed.load(Ordering::Relaxed) == 100);
+    assert_eq!(seen.failed.load(Ordering::Relaxed), 0);
+    // Its sockets close without a goodbye, and its port refuses from now on.
+    two.shutdown_background();
+    until("failed", || seen.failed.load(Ordering::Relaxed) == 100);
+    assert_eq!(pair.net_a.take_lost(), [2]);
+    drop((pair.b, pair.net_b));
+}
+
+#[test]
+fn a_peer_that_says_goodbye_fails_nothing() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let pair = pair(100, &seen, false, [&one, &two]);
+    until("acked", || seen.acked.load(Ordering::Relaxed) == 100);
+    two.block_on(pair.net_b.retire(Duration::from_secs(5)));
+    assert!(
+        !pair
+            .net_b
+            .peers
+            .iter()
+            .any(|p| p.connected.load(Ordering::Acquire))
+    );
+    assert_eq!(seen.failed.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn without_an_owner_tuples_fail_at_once() {
+    let (seen, one) = (Arc::new(Seen::default()), runtime());
+    let (mut a, net_a, at_a) = worker(topology(10, &seen, false), 1, one.handle());
+    let numbers = a
+        .shared()
+        .plan
+        .spec
+        .components
+        .iter()
+        .position(|c| c.id == "numbers")
+        .unwrap();
+    let mut owners = vec![0; 4];
+    owners[a.shared().plan.spec.task_ranges()[numbers].0 as usize] = 1;
+    place(&mut a, &net_a, 1, &owners, &[(1, at_a)]);
+    a.set_active(true);
+    until("failed", || seen.failed.load(Ordering::Relaxed) == 10);
+    let dropped: u64 = a.shared().dropped.iter().map(|d| *d.value()).sum();
+    assert_eq!(dropped, 10);
+}
