@@ -167,6 +167,13 @@ impl Status {
     /// Prometheus' text form.
     pub fn metrics(&self, now: u64) -> String {
         let mut out = String::new();
+        self.counters(&mut out);
+        self.gauges(now, &mut out);
+        self.slot_metrics(&mut out);
+        out
+    }
+
+    fn counters(&self, out: &mut String) {
         let t = &self.totals;
         let counters = [
             ("worker_launches", "Worker processes started", t.launches),
@@ -200,8 +207,11 @@ impl Status {
         ];
         for (name, help, value) in counters {
             let name = format!("fulmar_supervisor_{name}_total");
-            metric(&mut out, &name, "counter", help, value as f64);
+            metric(out, &name, "counter", help, value as f64);
         }
+    }
+
+    fn gauges(&self, now: u64, out: &mut String) {
         let flag = |b: bool| f64::from(u8::from(b));
         let gauges = [
             (
@@ -237,10 +247,8 @@ impl Status {
         ];
         for (name, help, value) in gauges {
             let name = format!("fulmar_supervisor_{name}");
-            metric(&mut out, &name, "gauge", help, value);
+            metric(out, &name, "gauge", help, value);
         }
-        self.slot_metrics(&mut out);
-        out
     }
 
     fn slot_metrics(&self, out: &mut String) {
