@@ -256,12 +256,12 @@ fn a_submitted_program_runs_with_its_file_and_runs_again_after_kill_9() {
     let file = world.worker_file(&id);
     assert_eq!((&file.topology_id, file.port), (&id, world.slot));
     assert!(file.incarnation > 0 && file.nimbus.len() == 2, "{file:?}");
-    let environment = std::fs::read_to_string(format!("/proc/{pid}/environ")).expect("is ours");
     let variable = format!("FULMAR_WORKER={}", file.dir.join("worker.json").display());
-    assert!(
-        environment.split('\0').any(|v| v == variable),
-        "{environment}"
-    );
+    wait::wait_until("its variable", MOST, || {
+        // Empty for the instant in which the shell becomes another program.
+        let environment = std::fs::read_to_string(format!("/proc/{pid}/environ"));
+        environment.is_ok_and(|e| e.split('\0').any(|v| v == variable))
+    });
     let log = format!("logs/{id}/{}/worker.log", world.slot);
     let log = world.supervisor_dir().join(log);
     wait::wait_until("its words and its log", MOST, || {
