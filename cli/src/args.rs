@@ -69,6 +69,10 @@ pub enum Log {
 pub enum Verb {
     /// Run Nimbus, which decides what runs where.
     Nimbus(verbs::nimbus::Args),
+    /// Run a supervisor, which holds the workers of this node.
+    Supervisor(verbs::supervisor::Args),
+    /// Run Nimbus and supervisors on this machine, for development.
+    Dev(verbs::dev::Args),
     /// Submit a topology's program.
     Submit(verbs::submit::Args),
     /// List the topologies.

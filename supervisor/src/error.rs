@@ -24,6 +24,9 @@ pub enum Error {
         /// Value, limit and remedy.
         problem: String,
     },
+    /// A value of the configuration is of another kind.
+    #[error(transparent)]
+    Conf(#[from] fulmar_api::Error),
     /// A program cannot be fetched.
     #[error("program {key}: {problem}")]
     Blob {
@@ -73,7 +76,7 @@ impl Error {
         match self {
             Error::Folder { .. } => "SUP001",
             Error::InUse(_) => "SUP002",
-            Error::Config { .. } => "SUP003",
+            Error::Config { .. } | Error::Conf(_) => "SUP003",
             Error::Blob { .. } => "SUP004",
             Error::Launch { .. } => "SUP005",
             Error::Nimbus { .. } => "SUP006",

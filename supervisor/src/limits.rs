@@ -31,9 +31,13 @@ pub const NOTICES_MOST: usize = 16;
 /// A notice file is a line of JSON; a larger one is a mistake and is not read.
 pub const NOTICE_FILE_MOST: u64 = 4_096;
 
-/// Exits that wait for a Nimbus: a slot dies at most every [`RESTART_MOST_MS`] for long, the oldest
-/// go first, and a new registration tells what runs in any case.
-pub const EXITS_KEPT: usize = 256;
+/// Exits and notices that wait for a Nimbus: in the long run a slot dies once in
+/// [`RESTART_MOST_MS`], and a new registration tells what runs in any case. What finds no room is
+/// counted.
+pub const REPORTS_KEPT: usize = 1_024;
+
+/// Lines of what happened, kept for the page: at 200 bytes, 40 KB.
+pub const STORY_KEPT: usize = 200;
 
 /// Largest program, in bytes: as large as Nimbus takes.
 pub const BLOB_MOST: u64 = 2 << 30;

@@ -55,12 +55,21 @@ pub fn how(status: ExitStatus) -> String {
 /// When a living process was started, in clock ticks since boot; `None` for one that has ended,
 /// though nobody may have collected it yet.
 pub fn started(pid: u32) -> Option<u64> {
+    let fields = fields(pid)?;
+    let dead = matches!(fields.first().map(String::as_str), Some("Z" | "X"));
+    (!dead).then(|| fields.get(19)?.parse().ok())?
+}
+
+fn fields(pid: u32) -> Option<Vec<String>> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in brackets, may hold blanks and brackets: the fields begin after the last one.
     let (_, fields) = stat.rsplit_once(')')?;
-    let fields: Vec<_> = fields.split_ascii_whitespace().collect();
-    let dead = matches!(fields.first(), Some(&("Z" | "X")));
-    (!dead).then(|| fields.get(19)?.parse().ok())?
+    Some(fields.split_ascii_whitespace().map(str::to_owned).collect())
+}
+
+/// Whether a process leads its group, as one that [`start`] has started does; its children do not.
+pub fn leads(pid: u32) -> bool {
+    fields(pid).is_some_and(|f| f.get(2) == Some(&pid.to_string()))
 }
 
 /// Whether this very process lives, and not another that was given its id.

@@ -56,6 +56,18 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// All eight.
+    pub const ALL: [Stage; 8] = [
+        Stage::Empty,
+        Stage::WaitingForBlobLocalization,
+        Stage::WaitingForWorkerStart,
+        Stage::Running,
+        Stage::Kill,
+        Stage::KillAndRelaunch,
+        Stage::KillBlobUpdate,
+        Stage::WaitingForBlobUpdate,
+    ];
+
     /// Storm's name of the state.
     pub fn name(self) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 //!
 //! The tests themselves are one binary, `tests/tests/it/main.rs`, so that there is one link.
 
+pub mod cluster;
 pub mod ports;
 pub mod process;
 pub mod wait;

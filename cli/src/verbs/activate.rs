@@ -1,4 +1,4 @@
-//! `fulmar activate`.
+//! `fulmar activate`: a topology's spouts emit again.
 
 use fulmar_proto::nimbus as pb;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `fulmar completions`.
+//! `fulmar completions`: what a shell needs to complete verbs and flags.
 
 use clap::CommandFactory;
 use clap_complete::Shell;

@@ -1,4 +1,4 @@
-//! `fulmar deactivate`.
+//! `fulmar deactivate`: a topology's spouts fall quiet, what is under way finishes.
 
 use fulmar_proto::nimbus as pb;
 use serde_json::json;

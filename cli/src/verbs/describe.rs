@@ -1,4 +1,4 @@
-//! `fulmar describe`.
+//! `fulmar describe`: one topology with its components, where its tasks are, and its errors.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `fulmar kill`.
+//! `fulmar kill`: a topology's spouts fall quiet, and after the wait it is gone.
 
 use fulmar_proto::nimbus as pb;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `fulmar list`.
+//! `fulmar list`: every topology with its status and health.
 
 use fulmar_proto::nimbus as pb;
 use serde_json::{Value, json};

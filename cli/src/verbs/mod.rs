@@ -4,12 +4,14 @@ pub mod activate;
 pub mod completions;
 pub mod deactivate;
 pub mod describe;
+pub mod dev;
 pub mod events;
 pub mod kill;
 pub mod list;
 pub mod nimbus;
 pub mod rebalance;
 pub mod submit;
+pub mod supervisor;
 pub mod version;
 
 use crate::args::{Cli, Verb};
@@ -23,6 +25,8 @@ pub fn run(cli: Cli) -> Done {
     let common = &cli.common;
     match cli.verb {
         Verb::Nimbus(args) => nimbus::run(common, &args),
+        Verb::Supervisor(args) => supervisor::run(common, &args),
+        Verb::Dev(args) => dev::run(common, &args),
         Verb::Submit(args) => submit::run(common, &args),
         Verb::List(_) => list::run(common),
         Verb::Describe(args) => describe::run(common, &args),

@@ -1,4 +1,4 @@
-//! `fulmar rebalance`.
+//! `fulmar rebalance`: a topology spread anew, with other numbers if wanted.
 
 use std::collections::HashMap;
 

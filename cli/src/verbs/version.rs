@@ -1,4 +1,4 @@
-//! `fulmar version`.
+//! `fulmar version`: the version, for people and for scripts.
 
 use serde_json::json;
 

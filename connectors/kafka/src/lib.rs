@@ -1,1 +1,21 @@
-//! fulmar-kafka.
+//! Spouts and bolts that speak to Kafka, through librdkafka.
+//!
+//! * [`spout`]: [`KafkaSpout`], one tuple a record, offsets committed only up to what is acked.
+//! * [`bolt`]: [`KafkaBolt`], which acks its input when the broker has confirmed the record.
+//! * [`offsets`]: what of a partition is under way (pure).
+//! * [`settings`], [`error`]: how both are set up, and what can go wrong.
+//! * [`broker`]: the embedded broker of demos and tests.
+
+pub mod bolt;
+pub mod broker;
+pub mod error;
+pub mod offsets;
+pub mod producer;
+pub mod reset;
+pub mod settings;
+pub mod spout;
+
+pub use bolt::KafkaBolt;
+pub use error::Error;
+pub use settings::{FirstPollOffsetStrategy, KafkaSpoutConfig};
+pub use spout::KafkaSpout;

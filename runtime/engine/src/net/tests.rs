@@ -118,8 +118,7 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(Instant::now() < end, "{what}: not within 30 s");
-        // poll: the workers' threads do the work.
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1)); // poll: the workers' threads do the work
     }
 }
 

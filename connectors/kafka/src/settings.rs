@@ -1,0 +1,163 @@
+//! How a Kafka spout is set up; names are those of Storm's KafkaSpoutConfig.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+/// Where a partition begins when the spout is activated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirstPollOffsetStrategy {
+    /// At the first record, whatever was committed.
+    Earliest,
+    /// Behind the last record, whatever was committed.
+    Latest,
+    /// At the committed offset, else at the first record.
+    #[default]
+    UncommittedEarliest,
+    /// At the committed offset, else behind the last record.
+    UncommittedLatest,
+}
+
+/// Event time of a record, in ms since the epoch, from its value and Kafka's own timestamp; `None`
+/// leaves the partition's watermark where it is.
+pub type TimestampExtractor = Arc<dyn Fn(&[u8], i64) -> Option<i64> + Send + Sync>;
+
+/// What to do with records that fail.
+#[derive(Clone, Debug)]
+pub struct Retries {
+    /// Before the first retry; doubled for each further one.
+    pub initial: Duration,
+    /// The longest pause.
+    pub most: Duration,
+    /// Failures after which a record goes to the dead-letter topic; without one it is tried on.
+    pub count: u32,
+    /// The dead-letter topic.
+    pub dead_letter_topic: Option<String>,
+}
+
+impl Default for Retries {
+    /// Storm's: 10 ms at first, 10 s at most, without end.
+    fn default() -> Self {
+        let (initial, most) = (Duration::from_millis(10), Duration::from_secs(10));
+        Self {
+            initial,
+            most,
+            count: 10,
+            dead_letter_topic: None,
+        }
+    }
+}
+
+impl Retries {
+    /// The pause before the next try after this many failures.
+    pub fn pause(&self, failures: u32) -> Duration {
+        self.initial
+            .saturating_mul(1 << failures.saturating_sub(1).min(20))
+            .min(self.most)
+    }
+}
+
+/// Set-up of a [`KafkaSpout`](crate::KafkaSpout).
+#[derive(Clone)]
+pub struct KafkaSpoutConfig {
+    /// `bootstrap.servers`.
+    pub bootstrap_servers: String,
+    /// The topic.
+    pub topic: String,
+    /// `group.id`: under this name offsets are committed, and lag is seen.
+    pub group_id: String,
+    /// Where to begin.
+    pub first_poll_offset_strategy: FirstPollOffsetStrategy,
+    /// `offset.commit.period.ms`.
+    pub offset_commit_period: Duration,
+    /// `max.uncommitted.offsets`, of one partition: above it the partition is paused.
+    pub max_uncommitted_offsets: usize,
+    /// What to do with records that fail.
+    pub retries: Retries,
+    /// Event time of a record.
+    pub timestamp_extractor: TimestampExtractor,
+    /// Further properties by librdkafka's names, for example `security.protocol`.
+    pub props: Vec<(String, String)>,
+}
+
+impl fmt::Debug for KafkaSpoutConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Properties may hold a password.
+        write!(
+            f,
+            "KafkaSpoutConfig({} of {} as {})",
+            self.topic, self.bootstrap_servers, self.group_id
+        )
+    }
+}
+
+impl KafkaSpoutConfig {
+    /// The defaults.
+    pub fn new(bootstrap_servers: &str, topic: &str, group_id: &str) -> Self {
+        Self {
+            bootstrap_servers: bootstrap_servers.to_owned(),
+            topic: topic.to_owned(),
+            group_id: group_id.to_owned(),
+            first_poll_offset_strategy: FirstPollOffsetStrategy::default(),
+            offset_commit_period: Duration::from_secs(1),
+            max_uncommitted_offsets: 100_000,
+            retries: Retries::default(),
+            timestamp_extractor: Arc::new(|_, timestamp| Some(timestamp)),
+            props: Vec::new(),
+        }
+    }
+
+    /// The client's properties. Ours come first, so that `props` can change what is a matter of taste;
+    /// what the promise of at least once rests on cannot be changed.
+    pub fn client(&self) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        client
+            .set("auto.offset.reset", "error")
+            .set("fetch.wait.max.ms", "50");
+        // Half of librdkafka's: a worker holds several clients.
+        client
+            .set("queued.max.messages.kbytes", "16384")
+            .set("fetch.error.backoff.ms", "100");
+        self.props.iter().for_each(|(k, v)| {
+            client.set(k, v);
+        });
+        client
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            .set("group.id", &self.group_id);
+        client
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false");
+        client
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let r = Retries::default();
+        assert_eq!(r.pause(1), Duration::from_millis(10));
+        assert_eq!(r.pause(3), Duration::from_millis(40));
+        assert_eq!(r.pause(40), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn properties_of_the_user_are_taken_but_not_against_the_promise() {
+        let mut c = KafkaSpoutConfig::new("b:1", "t", "g");
+        for (k, v) in [
+            ("security.protocol", "SASL_SSL"),
+            ("sasl.mechanisms", "PLAIN"),
+            ("enable.auto.commit", "true"),
+        ] {
+            c.props.push((k.to_owned(), v.to_owned()));
+        }
+        let client = c.client();
+        assert_eq!(client.get("security.protocol"), Some("SASL_SSL"));
+        assert_eq!(client.get("enable.auto.commit"), Some("false"));
+        assert!(!format!("{c:?}").contains("PLAIN"));
+    }
+}

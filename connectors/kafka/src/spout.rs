@@ -1,0 +1,484 @@
+//! The Kafka spout: one tuple a record, at least once.
+//!
+//! Partition p belongs to the task with index p modulo tasks (Storm's ManualPartitioner), so that a
+//! move costs no group rebalance; `group.id` serves offsets and lag. An opened spout holds nothing; it
+//! takes its partitions, from the committed offsets on, when it is activated.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use fulmar_api::context::{TaskContext, Waker};
+use fulmar_api::value::Value;
+use fulmar_api::{Config, FailReason, MessageId, Next, Outputs, Result, Spout, SpoutCollector};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::error::Error;
+use crate::offsets::Offsets;
+use crate::producer::{Producer, Record};
+use crate::settings::{FirstPollOffsetStrategy, KafkaSpoutConfig};
+
+/// How long a question to the brokers may take.
+const ASK: Duration = Duration::from_secs(10);
+/// Bits of an offset in a message id; the partition stands above.
+const OFFSET_BITS: u32 = 44;
+/// What the watermark is called in the commit's metadata.
+const WATERMARK: &str = "watermark=";
+
+/// Fields of each tuple: Storm's, then event time and watermark in ms.
+pub const FIELDS: [&str; 7] = [
+    "topic",
+    "partition",
+    "offset",
+    "key",
+    "value",
+    "timestamp",
+    "watermark",
+];
+
+#[derive(Clone, Debug)]
+struct Kept {
+    key: Value,
+    value: Value,
+    timestamp: i64,
+}
+
+#[derive(Default)]
+struct Partition {
+    id: i32,
+    offsets: Offsets<Kept>,
+    watermark: i64,
+    paused: bool,
+}
+
+/// The spout.
+pub struct KafkaSpout {
+    config: KafkaSpoutConfig,
+    topic: Value,
+    consumer: Option<BaseConsumer>,
+    /// This task's partitions, by their position in `of`.
+    partitions: Vec<Partition>,
+    /// Partition → position.
+    of: Vec<usize>,
+    assigned: bool,
+    again: BinaryHeap<Reverse<(Instant, MessageId)>>,
+    next_commit: Instant,
+    context: Option<TaskContext>,
+    dead: (Sender<MessageId>, Receiver<MessageId>),
+}
+
+impl KafkaSpout {
+    /// A spout of this set-up.
+    pub fn new(config: KafkaSpoutConfig) -> Self {
+        Self {
+            topic: Value::from(config.topic.as_str()),
+            config,
+            consumer: None,
+            partitions: Vec::new(),
+            of: Vec::new(),
+            assigned: false,
+            again: BinaryHeap::new(),
+            next_commit: Instant::now(),
+            context: None,
+            dead: unbounded(),
+        }
+    }
+
+    fn consumer(&self) -> Result<&BaseConsumer> {
+        self.consumer
+            .as_ref()
+            .ok_or_else(|| fulmar_api::Error::msg("the Kafka spout is not open"))
+    }
+
+    /// Takes this task's partitions, each from where the strategy says.
+    fn assign(&mut self) -> Result<()> {
+        let (consumer, config) = (self.consumer()?, &self.config);
+        let mut list = TopicPartitionList::new();
+        self.partitions.iter().for_each(|p| {
+            list.add_partition(&config.topic, p.id);
+        });
+        let unreachable = |e: KafkaError| Error::Unreachable {
+            servers: config.bootstrap_servers.clone(),
+            why: e.to_string(),
+        };
+        let committed = consumer.committed_offsets(list, ASK).map_err(unreachable)?;
+        let mut start = TopicPartitionList::new();
+        let mut watermarks = Vec::new();
+        for p in &self.partitions {
+            let found = committed.find_partition(&config.topic, p.id);
+            let offset = found.as_ref().map_or(Offset::Invalid, |f| f.offset());
+            let text = found.as_ref().map_or("", |f| f.metadata());
+            watermarks.push(
+                text.strip_prefix(WATERMARK)
+                    .and_then(|w| w.parse().ok())
+                    .unwrap_or(i64::MIN),
+            );
+            let offset = first_offset(config.first_poll_offset_strategy, offset);
+            start
+                .add_partition_offset(&config.topic, p.id, offset)
+                .map_err(broker)?;
+        }
+        consumer.assign(&start).map_err(broker)?;
+        for (p, watermark) in self.partitions.iter_mut().zip(watermarks) {
+            (p.offsets, p.watermark, p.paused) = (Offsets::default(), watermark, false);
+        }
+        self.assigned = true;
+        Ok(())
+    }
+
+    fn commit(&mut self, mode: CommitMode) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        for p in &mut self.partitions {
+            let Some((offset, watermark)) = p.offsets.to_commit() else {
+                continue;
+            };
+            let mut at = list.add_partition(&self.config.topic, p.id);
+            at.set_offset(Offset::Offset(offset)).map_err(broker)?;
+            if watermark != i64::MIN {
+                at.set_metadata(format!("{WATERMARK}{watermark}"));
+            }
+        }
+        if list.count() == 0 {
+            return Ok(());
+        }
+        let committed = self.consumer()?.commit(&list, mode).map_err(broker);
+        if committed.is_err() {
+            self.partitions
+                .iter_mut()
+                .for_each(|p| p.offsets.commit_again());
+        }
+        Ok(committed?)
+    }
+
+    /// Emits a record that failed before, if one is due.
+    fn emit_again(&mut self, out: &mut SpoutCollector<'_>) -> Result<bool> {
+        while let Some(Reverse((due, id))) = self.again.peek().copied() {
+            if due > Instant::now() {
+                break;
+            }
+            self.again.pop();
+            let (position, offset) = split(id);
+            let Some(p) = self.partitions.get(position) else {
+                continue;
+            };
+            if let Some((kept, watermark)) = p.offsets.record(offset) {
+                emit(&self.topic, p.id, offset, &kept, watermark, id, out)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads one record; `None` when there is none now.
+    fn read(&mut self, out: &mut SpoutCollector<'_>) -> Result<bool> {
+        let Self {
+            consumer,
+            partitions,
+            of,
+            config,
+            topic,
+            ..
+        } = self;
+        let Some(consumer) = consumer else {
+            return Ok(false);
+        };
+        let message = match consumer.poll(Duration::ZERO) {
+            None => return Ok(false),
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return Err(self.broken(&error).into()),
+        };
+        let Some(position) = of
+            .get(message.partition() as usize)
+            .copied()
+            .filter(|p| *p < partitions.len())
+        else {
+            return Ok(true);
+        };
+        let p = &mut partitions[position];
+        let (kept, time) = keep(&message, config);
+        p.watermark = p.watermark.max(time.unwrap_or(i64::MIN));
+        let (offset, watermark) = (message.offset(), p.watermark);
+        let id = join(position, offset);
+        emit(topic, p.id, offset, &kept, watermark, id, out)?;
+        p.offsets.read(offset, watermark, kept);
+        if p.offsets.len() >= config.max_uncommitted_offsets && !p.paused {
+            p.paused = true;
+            consumer.pause(&one(&config.topic, p.id)).map_err(broker)?;
+        }
+        Ok(true)
+    }
+
+    fn broken(&self, error: &KafkaError) -> Error {
+        match error {
+            KafkaError::MessageConsumption(
+                RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset,
+            ) => {
+                let (topic, why) = (self.config.topic.clone(), error.to_string());
+                // The client does not say which partition it is; with one there is no doubt.
+                let partition = self.partitions.first().map_or(-1, |p| p.id);
+                Error::Evicted {
+                    topic,
+                    partition,
+                    why,
+                }
+            }
+            e => Error::Broker(e.to_string()),
+        }
+    }
+
+    fn settled(&mut self, id: MessageId) -> Result<()> {
+        let (position, offset) = split(id);
+        let Some(p) = self.partitions.get_mut(position) else {
+            return Ok(());
+        };
+        p.offsets.done(offset);
+        if p.paused && p.offsets.len() < self.config.max_uncommitted_offsets / 2 {
+            p.paused = false;
+            let list = one(&self.config.topic, p.id);
+            self.consumer()?.resume(&list).map_err(broker)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a record that failed too often to the dead-letter topic; it is done when it arrived.
+    fn bury(&mut self, id: MessageId, topic: String) -> Result<()> {
+        let (position, offset) = split(id);
+        let Some(context) = &self.context else {
+            return Ok(());
+        };
+        let Some(p) = self.partitions.get(position) else {
+            return Ok(());
+        };
+        let Some((kept, _)) = p.offsets.record(offset) else {
+            return Ok(());
+        };
+        let producer =
+            Producer::shared(context, &self.config.bootstrap_servers, &self.config.props)?;
+        let source = format!("{}-{}-{offset}", self.config.topic, p.id);
+        let record = Record {
+            topic,
+            key: bytes(&kept.key),
+            value: bytes(&kept.value).unwrap_or_default(),
+            timestamp: Some(kept.timestamp),
+            headers: vec![("source".to_owned(), source.into_bytes())],
+            partition: None,
+        };
+        let (to, waker): (Sender<MessageId>, Waker) = (self.dead.0.clone(), context.waker());
+        let sent = producer.send(
+            record,
+            Box::new(move |result| {
+                if result.is_ok() {
+                    // A spout that ended meanwhile does not commit it either.
+                    let _ = to.send(id);
+                }
+                waker.wake();
+            }),
+        );
+        if sent.is_err() {
+            self.again
+                .push(Reverse((Instant::now() + self.config.retries.most, id)));
+        }
+        context.count("fulmar_kafka_dead_letters_total", 1);
+        Ok(())
+    }
+}
+
+impl Spout for KafkaSpout {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(FIELDS)
+    }
+
+    fn open(&mut self, _: &Config, context: &TaskContext) -> Result<()> {
+        let config = &self.config;
+        let consumer: BaseConsumer = config
+            .client()
+            .create()
+            .map_err(|e: KafkaError| Error::Property(e.to_string()))?;
+        let metadata = consumer
+            .fetch_metadata(Some(&config.topic), ASK)
+            .map_err(|e| Error::Unreachable {
+                servers: config.bootstrap_servers.clone(),
+                why: e.to_string(),
+            })?;
+        let topic = metadata
+            .topics()
+            .iter()
+            .find(|t| t.name() == config.topic && t.error().is_none());
+        let count = topic.map_or(0, |t| t.partitions().len());
+        if count == 0 {
+            return Err(Error::NoTopic(config.topic.clone()).into());
+        }
+        let (tasks, index) = (context.tasks_of_component().max(1), context.task_index);
+        self.of = (0..count)
+            .map(|p| {
+                if p % tasks == index {
+                    p / tasks
+                } else {
+                    usize::MAX
+                }
+            })
+            .collect();
+        let mine = (0..count).filter(|p| p % tasks == index);
+        self.partitions = mine
+            .map(|p| Partition {
+                id: p as i32,
+                ..Partition::default()
+            })
+            .collect();
+        self.consumer = Some(consumer);
+        self.context = Some(context.clone());
+        Ok(())
+    }
+
+    fn activate(&mut self) -> Result<()> {
+        if self.assigned {
+            let mut list = TopicPartitionList::new();
+            self.partitions.iter().filter(|p| !p.paused).for_each(|p| {
+                list.add_partition(&self.config.topic, p.id);
+            });
+            return Ok(self.consumer()?.resume(&list).map_err(broker)?);
+        }
+        self.assign()
+    }
+
+    fn deactivate(&mut self) -> Result<()> {
+        if self.assigned {
+            let mut list = TopicPartitionList::new();
+            self.partitions.iter().for_each(|p| {
+                list.add_partition(&self.config.topic, p.id);
+            });
+            self.consumer()?.pause(&list).map_err(broker)?;
+            self.commit(CommitMode::Sync)?;
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, out: &mut SpoutCollector<'_>) -> Result<Next> {
+        if !self.assigned {
+            self.assign()?;
+        }
+        while let Ok(id) = self.dead.1.try_recv() {
+            self.settled(id)?;
+        }
+        let now = Instant::now();
+        if now >= self.next_commit {
+            self.next_commit = now + self.config.offset_commit_period;
+            self.commit(CommitMode::Async)?;
+        }
+        if self.emit_again(out)? || self.read(out)? {
+            return Ok(Next::Emitted);
+        }
+        Ok(Next::Idle)
+    }
+
+    fn ack(&mut self, id: MessageId) -> Result<()> {
+        self.settled(id)
+    }
+
+    fn fail(&mut self, id: MessageId, _: FailReason) -> Result<()> {
+        let (position, offset) = split(id);
+        let Some(p) = self.partitions.get_mut(position) else {
+            return Ok(());
+        };
+        let Some(failures) = p.offsets.failed(offset) else {
+            return Ok(());
+        };
+        let retries = &self.config.retries;
+        match &retries.dead_letter_topic {
+            Some(topic) if failures > retries.count => self.bury(id, topic.clone()),
+            _ => {
+                self.again
+                    .push(Reverse((Instant::now() + retries.pause(failures), id)));
+                Ok(())
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if self.assigned
+            && let Err(error) = self.commit(CommitMode::Sync)
+        {
+            // What is not committed comes again: at least once.
+            tracing::warn!(%error, topic = self.config.topic, "the last offsets were not committed");
+        }
+        self.consumer = None;
+        self.assigned = false;
+    }
+}
+
+fn broker(error: KafkaError) -> Error {
+    Error::Broker(error.to_string())
+}
+
+fn one(topic: &str, partition: i32) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, partition);
+    list
+}
+
+fn first_offset(strategy: FirstPollOffsetStrategy, committed: Offset) -> Offset {
+    use FirstPollOffsetStrategy::{Earliest, Latest, UncommittedEarliest, UncommittedLatest};
+    match (strategy, committed) {
+        (UncommittedEarliest | UncommittedLatest, Offset::Offset(n)) => Offset::Offset(n),
+        (Earliest | UncommittedEarliest, _) => Offset::Beginning,
+        (Latest | UncommittedLatest, _) => Offset::End,
+    }
+}
+
+fn join(position: usize, offset: i64) -> MessageId {
+    ((position as u64) << OFFSET_BITS) | (offset as u64 & ((1 << OFFSET_BITS) - 1))
+}
+
+fn split(id: MessageId) -> (usize, i64) {
+    (
+        (id >> OFFSET_BITS) as usize,
+        (id & ((1 << OFFSET_BITS) - 1)) as i64,
+    )
+}
+
+fn keep(message: &BorrowedMessage<'_>, config: &KafkaSpoutConfig) -> (Kept, Option<i64>) {
+    let value = message.payload().unwrap_or_default();
+    let timestamp = message.timestamp().to_millis().unwrap_or(0);
+    let kept = Kept {
+        key: message
+            .key()
+            .map_or(Value::Null, |k| Value::Bytes(Arc::from(k))),
+        value: Value::Bytes(Arc::from(value)),
+        timestamp,
+    };
+    (kept, (config.timestamp_extractor)(value, timestamp))
+}
+
+fn bytes(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::Bytes(b) => Some(b.to_vec()),
+        _ => None,
+    }
+}
+
+fn emit(
+    topic: &Value,
+    partition: i32,
+    offset: i64,
+    kept: &Kept,
+    watermark: i64,
+    id: MessageId,
+    out: &mut SpoutCollector<'_>,
+) -> Result<()> {
+    let values = [
+        topic.clone(),
+        Value::Int(partition.into()),
+        Value::Int(offset),
+        kept.key.clone(),
+        kept.value.clone(),
+        Value::Int(kept.timestamp),
+        Value::Int(watermark),
+    ];
+    out.emit_with_id(id, values)
+}

@@ -1,0 +1,225 @@
+//! Spout and bolt against the embedded broker, through the author's test collectors.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use fulmar_api::testing::{BoltTester, SpoutTester};
+use fulmar_api::value::Value;
+use fulmar_api::{Config, FailReason, Spout};
+use fulmar_kafka::broker::Broker;
+use fulmar_kafka::producer::{Producer, Record};
+use fulmar_kafka::reset::{To, reset_offsets};
+use fulmar_kafka::{KafkaBolt, KafkaSpout, KafkaSpoutConfig};
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + LONG;
+    while !condition() {
+        assert!(Instant::now() < end, "{what}: not within {LONG:?}");
+        std::thread::sleep(Duration::from_millis(2)); // poll: librdkafka's threads do the work
+    }
+}
+
+fn record(partition: i32, n: i64) -> Record {
+    Record {
+        topic: "in".to_owned(),
+        partition: Some(partition),
+        key: Some(b"k".to_vec()),
+        value: n.to_string().into_bytes(),
+        timestamp: Some(1_000 + n),
+        headers: Vec::new(),
+    }
+}
+
+/// Two partitions with this many records each.
+fn filled(records: i64) -> Broker {
+    let broker = Broker::start(&[("in", 2), ("dead", 1)]).unwrap();
+    let producer = Producer::new(&broker.bootstrap_servers(), &[]).unwrap();
+    for n in 0..records {
+        for partition in 0..2 {
+            assert!(
+                producer
+                    .send(record(partition, n), Box::new(|r| r.unwrap()))
+                    .is_ok()
+            );
+        }
+    }
+    producer.flush(LONG).unwrap();
+    broker
+}
+
+fn config(broker: &Broker) -> KafkaSpoutConfig {
+    let mut config = KafkaSpoutConfig::new(&broker.bootstrap_servers(), "in", "group");
+    config.offset_commit_period = Duration::from_millis(1);
+    config
+}
+
+fn open(config: &KafkaSpoutConfig) -> SpoutTester<KafkaSpout> {
+    let mut test = SpoutTester::open(KafkaSpout::new(config.clone()), &Config::new()).unwrap();
+    test.spout().activate().unwrap();
+    test
+}
+
+fn read(test: &mut SpoutTester<KafkaSpout>, count: usize) {
+    until("records", || {
+        test.call_next().unwrap();
+        test.emitted().len() >= count
+    });
+}
+
+fn int(values: &[Value], at: usize) -> i64 {
+    values[at].as_int().unwrap()
+}
+
+#[test]
+fn each_record_is_one_tuple_in_order_with_its_watermark() {
+    let broker = filled(50);
+    let mut test = open(&config(&broker));
+    read(&mut test, 100);
+    for partition in 0..2 {
+        let of: Vec<_> = test
+            .emitted()
+            .iter()
+            .filter(|e| int(&e.values, 1) == partition)
+            .collect();
+        let offsets: Vec<_> = of.iter().map(|e| int(&e.values, 2)).collect();
+        assert_eq!(offsets, (0..50).collect::<Vec<_>>());
+        assert!(
+            of.iter()
+                .all(|e| int(&e.values, 6) == 1_000 + int(&e.values, 2))
+        );
+        assert_eq!(of[7].values[4], Value::Bytes(b"7".as_slice().into()));
+    }
+}
+
+#[test]
+fn a_new_spout_goes_on_behind_what_was_acked_and_keeps_the_watermark() {
+    let broker = filled(20);
+    let mut first = open(&config(&broker));
+    read(&mut first, 40);
+    let ids: Vec<_> = first
+        .emitted()
+        .iter()
+        .map(|e| (e.id.unwrap(), int(&e.values, 1), int(&e.values, 2)))
+        .collect();
+    // Of partition 0 all but offset 10, of partition 1 all.
+    for (id, partition, offset) in ids {
+        if (partition, offset) != (0, 10) {
+            first.spout().ack(id).unwrap();
+        }
+    }
+    first.spout().close();
+    let mut second = open(&config(&broker));
+    read(&mut second, 10);
+    let again: Vec<_> = second
+        .emitted()
+        .iter()
+        .map(|e| (int(&e.values, 1), int(&e.values, 2)))
+        .collect();
+    assert_eq!(again, (10..20).map(|o| (0, o)).collect::<Vec<_>>());
+    // Offset 10 brings 1010 itself; what the commit said of before was 1009.
+    assert_eq!(int(&second.emitted()[0].values, 6), 1_010);
+}
+
+#[test]
+fn a_failed_record_comes_again_and_in_the_end_goes_to_the_dead_letters() {
+    let broker = filled(1);
+    let mut config = config(&broker);
+    config.retries.initial = Duration::from_millis(1);
+    config.retries.count = 2;
+    config.retries.dead_letter_topic = Some("dead".to_owned());
+    let mut test = open(&config);
+    read(&mut test, 2);
+    let (bad, good) = (test.emitted()[0].id.unwrap(), test.emitted()[1].id.unwrap());
+    test.spout().ack(good).unwrap();
+    for tries in 1..=3 {
+        test.spout().fail(bad, FailReason::Failed).unwrap();
+        if tries <= 2 {
+            read(&mut test, 2 + tries);
+            assert_eq!(test.emitted()[1 + tries].id, Some(bad));
+        }
+    }
+    let mut dead = KafkaSpoutConfig::new(&broker.bootstrap_servers(), "dead", "undertaker");
+    dead.props = Vec::new();
+    let mut undertaker = open(&dead);
+    read(&mut undertaker, 1);
+    assert_eq!(
+        undertaker.emitted()[0].values[4],
+        Value::Bytes(b"0".as_slice().into())
+    );
+    // It is done now: the next spout begins behind it.
+    until("the dead letter to be confirmed", || {
+        test.call_next().unwrap();
+        test.told().wakes > 0
+    });
+    test.call_next().unwrap();
+    test.spout().close();
+    let mut next = open(&config);
+    for _ in 0..200 {
+        next.call_next().unwrap();
+    }
+    assert!(next.emitted().is_empty());
+}
+
+#[test]
+fn the_bolt_acks_when_the_broker_has_confirmed() {
+    let broker = Broker::start(&[("in", 2)]).unwrap();
+    let bolt = KafkaBolt::new(&broker.bootstrap_servers(), Some("in")).prop("linger.ms", "1");
+    let mut test = BoltTester::new(bolt, ["key", "value", "partition", "timestamp"]);
+    test.prepare(&Config::new()).unwrap();
+    for n in 0..500_i64 {
+        test.execute((
+            "k",
+            Value::Bytes(n.to_string().into_bytes().into()),
+            n % 2,
+            1_000 + n,
+        ))
+        .unwrap();
+    }
+    until("confirmations", || test.acked() == 500);
+    let mut spout = open(&config(&broker));
+    read(&mut spout, 500);
+    let values: BTreeSet<i64> = spout
+        .emitted()
+        .iter()
+        .map(|e| int(&e.values, 5) - 1_000)
+        .collect();
+    assert_eq!(values, (0..500).collect());
+}
+
+#[test]
+fn offsets_are_reset_while_nobody_reads() {
+    let broker = filled(30);
+    let config = config(&broker);
+    assert_eq!(reset_offsets(&config, To::Time(1_012)).unwrap().len(), 2);
+    assert_eq!(
+        reset_offsets(&config, To::Latest).unwrap(),
+        [(0, 30), (1, 30)]
+    );
+    assert_eq!(
+        reset_offsets(&config, To::Earliest).unwrap(),
+        [(0, 0), (1, 0)]
+    );
+    let mut test = open(&config);
+    read(&mut test, 60);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_the_remedy() {
+    let broker = Broker::start(&[("in", 1)]).unwrap();
+    let mut wrong = config(&broker);
+    wrong
+        .props
+        .push(("security.protokoll".to_owned(), "ssl".to_owned()));
+    let refused = SpoutTester::open(KafkaSpout::new(wrong), &Config::new())
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(refused.contains("security.protokoll"), "{refused}");
+    let bolt = KafkaBolt::new(&broker.bootstrap_servers(), None);
+    let mut test = BoltTester::new(bolt, ["value"]);
+    test.prepare(&Config::new()).unwrap();
+    let refused = test.execute(["x"]).err().unwrap().to_string();
+    assert!(refused.contains("topic"), "{refused}");
+}
