@@ -8,6 +8,8 @@ mod client;
 pub mod disk;
 pub mod merge;
 mod server;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use client::EmbeddedStore;
