@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.sort();
     let descriptors = protox::compile(&files, ["."])?;
     tonic_prost_build::configure()
-        .message_attribute("fulmar.wifi.v1", "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default, deny_unknown_fields)]")
+        .message_attribute(".fulmar.wifi.v1", "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default, deny_unknown_fields)]")
         .compile_fds(descriptors)?;
     Ok(())
 }

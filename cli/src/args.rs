@@ -89,6 +89,12 @@ pub enum Verb {
     Kill(verbs::kill::Args),
     /// Show what happened: submissions, losses, notices, moves.
     Events(verbs::events::Args),
+    /// Run the embedded Kafka broker, for demos and tests.
+    Broker(verbs::broker::Args),
+    /// Send simulated telemetry to Kafka.
+    Source(verbs::source::Args),
+    /// Run, or describe, a shipped topology; submit it with `fulmar submit NAME`.
+    Topology(verbs::topology::Args),
     /// Print the version.
     Version(verbs::version::Args),
     /// Print completions for a shell.

@@ -11,3 +11,9 @@ pub mod nimbus {
 pub mod wifi {
     tonic::include_proto!("fulmar.wifi.v1");
 }
+
+/// The embedded store's service and its messages (`store.proto`).
+#[allow(missing_docs, clippy::all)]
+pub mod store {
+    tonic::include_proto!("fulmar.store.v1");
+}

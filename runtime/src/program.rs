@@ -3,6 +3,7 @@
 //! Describing connects to nothing: it builds the graph and prints it as JSON, which is what a submit
 //! sends ahead of the program itself (DESIGN 3.1).
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -52,6 +53,15 @@ const EXAMPLES: &str = "Examples:
 /// `build` makes the topology from the configuration given on the command line, which the topology
 /// gets too. Ends with 0, with 1 when it cannot run, with 2 for wrong arguments.
 pub fn main(build: impl FnOnce(&Config) -> Result<Topology>) -> ExitCode {
+    main_from(std::env::args_os(), build)
+}
+
+/// As [`main`], with these words instead of the process's own: the first is the program's name. For a
+/// program that holds several topologies.
+pub fn main_from(
+    words: impl IntoIterator<Item = OsString>,
+    build: impl FnOnce(&Config) -> Result<Topology>,
+) -> ExitCode {
     match WorkerFile::from_env() {
         Ok(Some(file)) => return crate::worker::main(file, build),
         Ok(None) => {}
@@ -60,7 +70,7 @@ pub fn main(build: impl FnOnce(&Config) -> Result<Topology>) -> ExitCode {
             return ExitCode::from(exit::USAGE);
         }
     }
-    let args = match Args::try_parse() {
+    let args = match Args::try_parse_from(words) {
         Ok(args) => args,
         Err(error) => {
             let code = if error.use_stderr() { exit::USAGE } else { 0 };

@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 pub mod activate;
+pub mod broker;
 pub mod completions;
 pub mod deactivate;
 pub mod describe;
@@ -10,8 +11,10 @@ pub mod kill;
 pub mod list;
 pub mod nimbus;
 pub mod rebalance;
+pub mod source;
 pub mod submit;
 pub mod supervisor;
+pub mod topology;
 pub mod version;
 
 use crate::args::{Cli, Verb};
@@ -35,6 +38,9 @@ pub fn run(cli: Cli) -> Done {
         Verb::Rebalance(args) => rebalance::run(common, &args),
         Verb::Kill(args) => kill::run(common, &args),
         Verb::Events(args) => events::run(common, &args),
+        Verb::Broker(args) => broker::run(&args),
+        Verb::Source(args) => source::run(common, &args),
+        Verb::Topology(args) => topology::run(&args),
         Verb::Version(_) => version::run(common),
         Verb::Completions(args) => completions::run(&args),
     }

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::args::Common;
 use crate::client::{Client, block_on};
 use crate::failure::{Done, Failure};
+use crate::verbs::topology::SHIPPED;
 use crate::{output, settings};
 
 /// Bytes of one chunk of an upload.
@@ -20,10 +21,10 @@ const CHUNK: usize = 1 << 20;
 /// Arguments.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  fulmar submit target/release/word-count\n  fulmar submit target/release/word-count --name words -c topology.workers=2 --wait 30s"
+    after_help = "Examples:\n  fulmar submit target/release/word-count\n  fulmar submit wifi -c kafka.bootstrap.servers=localhost:9092\n  fulmar submit target/release/word-count --name words -c topology.workers=2 --wait 30s"
 )]
 pub struct Args {
-    /// The topology's program: its main calls fulmar::main.
+    /// The topology's program, whose main calls fulmar::main; or the name of a shipped topology.
     program: PathBuf,
     /// The program's own arguments, kept for its workers.
     #[arg(last = true)]
@@ -42,7 +43,8 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(common: &Common, args: &Args) -> Done {
     let conf = settings::load(common)?;
-    let mut spec = describe(&args.program, &args.args, &conf)?;
+    let (program, words) = program(args)?;
+    let mut spec = describe(&program, &words, &conf)?;
     if let Some(name) = &args.name {
         spec.name = name.clone();
     }
@@ -52,8 +54,8 @@ pub fn run(common: &Common, args: &Args) -> Done {
             fulmar_api::Error::Graph(fulmar_api::error::Mistakes(mistakes)).to_string(),
         ));
     }
-    let program = std::fs::read(&args.program)
-        .map_err(|e| Failure::Failed(format!("{}: {e}", args.program.display())))?;
+    let program = std::fs::read(&program)
+        .map_err(|e| Failure::Failed(format!("{}: {e}", program.display())))?;
     block_on(async {
         let mut client = Client::connect(common).await?;
         let blob_key = upload(&mut client, program).await?;
@@ -62,7 +64,7 @@ pub fn run(common: &Common, args: &Args) -> Done {
             json_topology: serde_json::to_string(&spec).map_err(Failure::here)?,
             json_conf: conf.to_json(),
             blob_key,
-            program_args: args.args.clone(),
+            program_args: words,
             initially_inactive: args.inactive,
             graph_hash: spec.graph_hash(),
             architecture: std::env::consts::ARCH.to_owned(),
@@ -79,6 +81,20 @@ pub fn run(common: &Common, args: &Args) -> Done {
         );
         Ok(())
     })
+}
+
+/// The program and its words: a shipped topology's program is this one.
+fn program(args: &Args) -> Result<(PathBuf, Vec<String>), Failure> {
+    let name = args.program.to_string_lossy().into_owned();
+    if args.program.exists() || !SHIPPED.contains(&name.as_str()) {
+        return Ok((args.program.clone(), args.args.clone()));
+    }
+    let own = std::env::current_exe().map_err(Failure::here)?;
+    let words = ["topology".to_owned(), name, "--".to_owned()];
+    Ok((
+        own,
+        words.into_iter().chain(args.args.iter().cloned()).collect(),
+    ))
 }
 
 /// Asks the program for its graph; nothing is connected to.

@@ -1,20 +1,26 @@
 //! Spouts and bolts that speak to Kafka, through librdkafka.
 //!
 //! * [`spout`]: [`KafkaSpout`], one tuple a record, offsets committed only up to what is acked.
+//! * [`batch_spout`]: [`KafkaBatchSpout`], each partition strictly in order, many records a tuple.
 //! * [`bolt`]: [`KafkaBolt`], which acks its input when the broker has confirmed the record.
-//! * [`offsets`]: what of a partition is under way (pure).
+//! * [`offsets`], [`batches`], [`records`]: what of a partition is under way (pure).
 //! * [`settings`], [`error`]: how both are set up, and what can go wrong.
 //! * [`broker`]: the embedded broker of demos and tests.
 
+pub mod batch_spout;
+pub mod batches;
 pub mod bolt;
 pub mod broker;
 pub mod error;
 pub mod offsets;
 pub mod producer;
+pub mod records;
 pub mod reset;
 pub mod settings;
+pub mod source;
 pub mod spout;
 
+pub use batch_spout::KafkaBatchSpout;
 pub use bolt::KafkaBolt;
 pub use error::Error;
 pub use settings::{FirstPollOffsetStrategy, KafkaSpoutConfig};

@@ -14,18 +14,14 @@ use fulmar_api::context::{TaskContext, Waker};
 use fulmar_api::value::Value;
 use fulmar_api::{Config, FailReason, MessageId, Next, Outputs, Result, Spout, SpoutCollector};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::types::RDKafkaErrorCode;
 
-use crate::error::Error;
 use crate::offsets::Offsets;
 use crate::producer::{Producer, Record};
-use crate::settings::{FirstPollOffsetStrategy, KafkaSpoutConfig};
+use crate::settings::KafkaSpoutConfig;
+use crate::source::{self, broker};
 
-/// How long a question to the brokers may take.
-const ASK: Duration = Duration::from_secs(10);
 /// Bits of an offset in a message id; the partition stands above.
 const OFFSET_BITS: u32 = 44;
 /// What the watermark is called in the commit's metadata.
@@ -98,35 +94,14 @@ impl KafkaSpout {
 
     /// Takes this task's partitions, each from where the strategy says.
     fn assign(&mut self) -> Result<()> {
-        let (consumer, config) = (self.consumer()?, &self.config);
-        let mut list = TopicPartitionList::new();
-        self.partitions.iter().for_each(|p| {
-            list.add_partition(&config.topic, p.id);
-        });
-        let unreachable = |e: KafkaError| Error::Unreachable {
-            servers: config.bootstrap_servers.clone(),
-            why: e.to_string(),
-        };
-        let committed = consumer.committed_offsets(list, ASK).map_err(unreachable)?;
-        let mut start = TopicPartitionList::new();
-        let mut watermarks = Vec::new();
-        for p in &self.partitions {
-            let found = committed.find_partition(&config.topic, p.id);
-            let offset = found.as_ref().map_or(Offset::Invalid, |f| f.offset());
-            let text = found.as_ref().map_or("", |f| f.metadata());
-            watermarks.push(
-                text.strip_prefix(WATERMARK)
-                    .and_then(|w| w.parse().ok())
-                    .unwrap_or(i64::MIN),
-            );
-            let offset = first_offset(config.first_poll_offset_strategy, offset);
-            start
-                .add_partition_offset(&config.topic, p.id, offset)
-                .map_err(broker)?;
-        }
-        consumer.assign(&start).map_err(broker)?;
-        for (p, watermark) in self.partitions.iter_mut().zip(watermarks) {
-            (p.offsets, p.watermark, p.paused) = (Offsets::default(), watermark, false);
+        let ids: Vec<_> = self.partitions.iter().map(|p| p.id).collect();
+        let starts = source::assign(self.consumer()?, &self.config, &ids)?;
+        for (p, (_, _, metadata)) in self.partitions.iter_mut().zip(starts) {
+            let watermark = metadata
+                .strip_prefix(WATERMARK)
+                .and_then(|w| w.parse().ok());
+            (p.offsets, p.watermark, p.paused) =
+                (Offsets::default(), watermark.unwrap_or(i64::MIN), false);
         }
         self.assigned = true;
         Ok(())
@@ -191,7 +166,10 @@ impl KafkaSpout {
         let message = match consumer.poll(Duration::ZERO) {
             None => return Ok(false),
             Some(Ok(message)) => message,
-            Some(Err(error)) => return Err(self.broken(&error).into()),
+            Some(Err(error)) => {
+                let partition = partitions.first().map(|p| p.id);
+                return Err(source::broken(&config.topic, partition, &error).into());
+            }
         };
         let Some(position) = of
             .get(message.partition() as usize)
@@ -209,27 +187,11 @@ impl KafkaSpout {
         p.offsets.read(offset, watermark, kept);
         if p.offsets.len() >= config.max_uncommitted_offsets && !p.paused {
             p.paused = true;
-            consumer.pause(&one(&config.topic, p.id)).map_err(broker)?;
+            consumer
+                .pause(&source::one(&config.topic, p.id))
+                .map_err(broker)?;
         }
         Ok(true)
-    }
-
-    fn broken(&self, error: &KafkaError) -> Error {
-        match error {
-            KafkaError::MessageConsumption(
-                RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset,
-            ) => {
-                let (topic, why) = (self.config.topic.clone(), error.to_string());
-                // The client does not say which partition it is; with one there is no doubt.
-                let partition = self.partitions.first().map_or(-1, |p| p.id);
-                Error::Evicted {
-                    topic,
-                    partition,
-                    why,
-                }
-            }
-            e => Error::Broker(e.to_string()),
-        }
     }
 
     fn settled(&mut self, id: MessageId) -> Result<()> {
@@ -240,7 +202,7 @@ impl KafkaSpout {
         p.offsets.done(offset);
         if p.paused && p.offsets.len() < self.config.max_uncommitted_offsets / 2 {
             p.paused = false;
-            let list = one(&self.config.topic, p.id);
+            let list = source::one(&self.config.topic, p.id);
             self.consumer()?.resume(&list).map_err(broker)?;
         }
         Ok(())
@@ -295,39 +257,12 @@ impl Spout for KafkaSpout {
     }
 
     fn open(&mut self, _: &Config, context: &TaskContext) -> Result<()> {
-        let config = &self.config;
-        let consumer: BaseConsumer = config
-            .client()
-            .create()
-            .map_err(|e: KafkaError| Error::Property(e.to_string()))?;
-        let metadata = consumer
-            .fetch_metadata(Some(&config.topic), ASK)
-            .map_err(|e| Error::Unreachable {
-                servers: config.bootstrap_servers.clone(),
-                why: e.to_string(),
-            })?;
-        let topic = metadata
-            .topics()
-            .iter()
-            .find(|t| t.name() == config.topic && t.error().is_none());
-        let count = topic.map_or(0, |t| t.partitions().len());
-        if count == 0 {
-            return Err(Error::NoTopic(config.topic.clone()).into());
-        }
-        let (tasks, index) = (context.tasks_of_component().max(1), context.task_index);
-        self.of = (0..count)
-            .map(|p| {
-                if p % tasks == index {
-                    p / tasks
-                } else {
-                    usize::MAX
-                }
-            })
-            .collect();
-        let mine = (0..count).filter(|p| p % tasks == index);
-        self.partitions = mine
-            .map(|p| Partition {
-                id: p as i32,
+        let (consumer, ids, of) = source::open(&self.config, context)?;
+        self.of = of;
+        self.partitions = ids
+            .into_iter()
+            .map(|id| Partition {
+                id,
                 ..Partition::default()
             })
             .collect();
@@ -409,25 +344,6 @@ impl Spout for KafkaSpout {
         }
         self.consumer = None;
         self.assigned = false;
-    }
-}
-
-fn broker(error: KafkaError) -> Error {
-    Error::Broker(error.to_string())
-}
-
-fn one(topic: &str, partition: i32) -> TopicPartitionList {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(topic, partition);
-    list
-}
-
-fn first_offset(strategy: FirstPollOffsetStrategy, committed: Offset) -> Offset {
-    use FirstPollOffsetStrategy::{Earliest, Latest, UncommittedEarliest, UncommittedLatest};
-    match (strategy, committed) {
-        (UncommittedEarliest | UncommittedLatest, Offset::Offset(n)) => Offset::Offset(n),
-        (Earliest | UncommittedEarliest, _) => Offset::Beginning,
-        (Latest | UncommittedLatest, _) => Offset::End,
     }
 }
 

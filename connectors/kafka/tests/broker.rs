@@ -8,8 +8,9 @@ use fulmar_api::value::Value;
 use fulmar_api::{Config, FailReason, Spout};
 use fulmar_kafka::broker::Broker;
 use fulmar_kafka::producer::{Producer, Record};
+use fulmar_kafka::records;
 use fulmar_kafka::reset::{To, reset_offsets};
-use fulmar_kafka::{KafkaBolt, KafkaSpout, KafkaSpoutConfig};
+use fulmar_kafka::{KafkaBatchSpout, KafkaBolt, KafkaSpout, KafkaSpoutConfig};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -222,4 +223,107 @@ fn what_is_wrong_is_said_with_the_remedy() {
     test.prepare(&Config::new()).unwrap();
     let refused = test.execute(["x"]).err().unwrap().to_string();
     assert!(refused.contains("topic"), "{refused}");
+}
+
+/// Partition, epoch, fresh, first, next, idle and the offsets within, of each batch.
+type Seen = (i64, i64, bool, i64, i64, bool, Vec<i64>);
+
+fn batches(
+    test: &mut SpoutTester<KafkaBatchSpout>,
+    enough: impl Fn(&[(u64, Seen)]) -> bool,
+) -> Vec<(u64, Seen)> {
+    let mut all = Vec::new();
+    until("batches", || {
+        test.call_next().unwrap();
+        all = test
+            .emitted()
+            .iter()
+            .map(|e| {
+                let v = &e.values;
+                let Value::Bytes(bytes) = &v[6] else {
+                    panic!("bytes")
+                };
+                let offsets = records::iter(bytes).map(|r| r.offset).collect();
+                let seen = (
+                    int(v, 0),
+                    int(v, 1),
+                    v[2] == Value::Bool(true),
+                    int(v, 3),
+                    int(v, 4),
+                    v[5] == Value::Bool(true),
+                    offsets,
+                );
+                (e.id.unwrap(), seen)
+            })
+            .collect();
+        enough(&all)
+    });
+    all
+}
+
+fn open_batches(config: &KafkaSpoutConfig) -> SpoutTester<KafkaBatchSpout> {
+    let mut test = SpoutTester::open(KafkaBatchSpout::new(config.clone()), &Config::new()).unwrap();
+    test.spout().activate().unwrap();
+    test
+}
+
+fn count(all: &[(u64, Seen)]) -> usize {
+    all.iter().map(|b| b.1.6.len()).sum()
+}
+
+#[test]
+fn batches_are_in_order_without_gaps_and_idle_partitions_are_told() {
+    let broker = filled(2_500);
+    let mut test = open_batches(&config(&broker));
+    let all = batches(&mut test, |all| {
+        count(all) == 5_000 && all.iter().filter(|b| b.1.5).count() == 2
+    });
+    for partition in 0..2 {
+        let of: Vec<_> = all
+            .iter()
+            .map(|b| &b.1)
+            .filter(|b| b.0 == partition)
+            .collect();
+        assert!(
+            of[0].2 && of[1..].iter().all(|b| !b.2),
+            "only the first is fresh"
+        );
+        assert!(
+            of.windows(2).all(|w| w[0].4 == w[1].3),
+            "each begins where the last one ended"
+        );
+        let offsets: Vec<_> = of.iter().flat_map(|b| b.6.clone()).collect();
+        assert_eq!(offsets, (0..2_500).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_failed_batch_lets_its_partition_begin_again_at_the_commit() {
+    let broker = filled(2_500);
+    let mut test = open_batches(&config(&broker));
+    let all = batches(&mut test, |all| count(all) == 5_000);
+    let of: Vec<_> = all.iter().filter(|b| b.1.0 == 0).cloned().collect();
+    assert!(of.len() >= 3, "several batches");
+    let (ok, bad) = (&of[0], &of[1]);
+    test.spout().ack(ok.0).unwrap();
+    test.spout().fail(bad.0, FailReason::Failed).unwrap();
+    test.spout().fail(of[2].0, FailReason::Failed).unwrap();
+    let seen = test.emitted().len();
+    let rest = 2_500 - ok.1.4;
+    let again = batches(&mut test, |all| count(&all[seen..]) as i64 == rest);
+    let again = &again[seen..];
+    assert!(
+        again.iter().all(|b| b.1.0 == 0 && b.1.1 == 1),
+        "one new epoch"
+    );
+    assert!(again[0].1.2 && again[0].1.3 == ok.1.4);
+    // An old verdict means nothing now; the rest is done, and the next spout finds nothing of it.
+    test.spout().ack(bad.0).unwrap();
+    again.iter().for_each(|b| test.spout().ack(b.0).unwrap());
+    test.spout().close();
+    let mut next = open_batches(&config(&broker));
+    let next = batches(&mut next, |all| {
+        count(all) == 2_500 && all.iter().any(|b| b.1.0 == 0 && b.1.5)
+    });
+    assert!(next.iter().all(|b| b.1.0 == 1 || b.1.6.is_empty()));
 }

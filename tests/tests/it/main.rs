@@ -4,3 +4,4 @@ mod cluster;
 mod harness;
 mod program;
 mod supervisor;
+mod wifi;

@@ -1,1 +1,16 @@
-//! fulmar-wifi.
+//! The Wi-Fi topology: telemetry of clients in, estimates of throughput, capacity and coverage out.
+//!
+//! * [`physics`]: rates, signal and efficiency of 802.11 (pure).
+//! * [`estimate`]: the three estimates, each with its classifier (pure).
+//! * [`decode`]: bytes to telemetry, or the reason why not (pure).
+//! * [`bolts`], [`topology`]: the same as a topology.
+//! * [`generator`]: telemetry of simulated organisations, for demos and tests (pure).
+
+pub mod bolts;
+pub mod decode;
+pub mod estimate;
+pub mod generator;
+pub mod physics;
+pub mod topology;
+
+pub use topology::{WifiOptions, topology};

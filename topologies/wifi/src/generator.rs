@@ -1,0 +1,218 @@
+//! Telemetry of simulated organisations: sites, access points and clients whose numbers follow from
+//! the physics. The same seed gives the same records.
+//! Pure: no clock, no I/O, no async.
+
+use fulmar_proto::wifi::Telemetry;
+
+use crate::physics::{Standard, mcs_for, phy_rate};
+
+/// Clients of one access point.
+const CLIENTS_PER_AP: u32 = 20;
+/// Access points of one site.
+const APS_PER_SITE: u32 = 4;
+/// Sites of one organisation.
+const SITES_PER_ORG: u32 = 8;
+/// Each client reports once a minute.
+pub const INTERVAL_MS: i64 = 60_000;
+
+/// An interference that begins at a time and hits the clients of one access point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// Access point.
+    pub ap: u32,
+    /// Event time of its begin, in ms.
+    pub from_ms: i64,
+    /// Event time of its end, in ms.
+    pub to_ms: i64,
+}
+
+/// The simulated world.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    seed: u64,
+    clients: u32,
+    start_ms: i64,
+    next: u64,
+    incident: Option<Incident>,
+}
+
+impl Generator {
+    /// A world of so many clients whose time begins at `start_ms`.
+    pub fn new(seed: u64, clients: u32, start_ms: i64, incident: Option<Incident>) -> Self {
+        Self {
+            seed,
+            clients: clients.max(1),
+            start_ms,
+            next: 0,
+            incident,
+        }
+    }
+
+    /// Organisation, site and access point of a client's access point, as names.
+    pub fn names(ap: u32) -> (String, String, String) {
+        let site = ap / APS_PER_SITE;
+        (
+            format!("org-{}", site / SITES_PER_ORG),
+            format!("site-{site}"),
+            format!("ap-{ap}"),
+        )
+    }
+
+    /// A number between 0 and 1 that depends on nothing but its arguments.
+    fn chance(&self, what: u64, who: u64, when: u64) -> f64 {
+        // SplitMix64's finisher (Steele, Lea, Flood 2014).
+        let mut x = self.seed
+            ^ what.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ^ who.rotate_left(20)
+            ^ when.rotate_left(44);
+        for shift in [30, 27, 31] {
+            x = (x ^ (x >> shift)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        }
+        (x >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// How busy a place is at a time of day, 0.2 to 1.
+    fn busy(time_ms: i64) -> f64 {
+        let day = (time_ms.rem_euclid(86_400_000)) as f64 / 86_400_000.0;
+        0.6 - 0.4 * (std::f64::consts::TAU * (day - 0.08)).cos()
+    }
+
+    fn record(&self, client: u32, minute: u64, time_ms: i64) -> Telemetry {
+        let (ap, who) = (client / CLIENTS_PER_AP, u64::from(client));
+        let (org, site, ap_name) = Self::names(ap);
+        let (of_ap, busy) = (u64::from(ap), Self::busy(time_ms));
+        let proto = ["n", "ac", "ax", "ax"][(self.chance(1, who, 0) * 4.0) as usize & 3];
+        let standard = Standard::of(proto).unwrap_or(Standard::N);
+        let width = if proto == "n" { 20 } else { 80 };
+        // −40 dBm beside the AP, −78 dBm at the edge; some dB of movement.
+        let rssi =
+            -40.0 - 38.0 * self.chance(2, who, 0) + 4.0 * (self.chance(3, who, minute) - 0.5);
+        let hit = self
+            .incident
+            .as_ref()
+            .is_some_and(|i| i.ap == ap && (i.from_ms..i.to_ms).contains(&time_ms));
+        let non_wifi = if hit {
+            80.0
+        } else {
+            3.0 * self.chance(4, of_ap, minute)
+        };
+        let room = 100.0 - non_wifi;
+        let other_bss = room * 0.15 * self.chance(5, of_ap, minute);
+        let (tx, rx) = (room * 0.35 * busy, room * 0.1 * busy);
+        let noise = -94.0 + if hit { 12.0 } else { 0.0 };
+        let snr = (rssi - noise).max(0.0);
+        let rate = phy_rate(standard, width, 2, mcs_for(standard, width, 2, snr + 5.0));
+        let packets = 200 + (2_000.0 * busy * self.chance(6, who, minute)) as u64;
+        Telemetry {
+            time_ms,
+            org,
+            site,
+            ap: ap_name,
+            client: format!("client-{client}"),
+            band: if proto == "n" { "24" } else { "5" }.to_owned(),
+            wlan: ["corp", "guest"][(client & 1) as usize].to_owned(),
+            interval_ms: INTERVAL_MS as u32,
+            channel: 36 + 4 * (ap % 4),
+            width_mhz: 80,
+            ap_proto: "ax".to_owned(),
+            ap_nss: 2,
+            ap_tx_power_dbm: 20.0,
+            proto: proto.to_owned(),
+            client_width_mhz: width,
+            nss: 2,
+            rssi_dbm: rssi,
+            snr_db: snr,
+            noise_floor_dbm: noise,
+            tx_rate_mbps: rate,
+            mcs: mcs_for(standard, width, 2, snr + 5.0) as i32,
+            tx_nss: 2,
+            tx_width_mhz: width,
+            tx_packets: packets,
+            tx_retries: packets / if hit { 2 } else { 20 },
+            tx_bytes: packets * 1_400,
+            rx_bytes: packets * 300,
+            client_airtime_pct: (tx / f64::from(CLIENTS_PER_AP)).min(100.0),
+            util_all: non_wifi + other_bss + tx + rx,
+            util_tx: tx,
+            util_rx_in_bss: rx,
+            util_rx_other_bss: other_bss,
+            util_non_wifi: non_wifi,
+            num_clients: CLIENTS_PER_AP,
+            num_active_clients: (1.0 + f64::from(CLIENTS_PER_AP) * 0.3 * busy) as u32,
+            wired_mbps: 1_000.0,
+        }
+    }
+}
+
+impl Iterator for Generator {
+    type Item = Telemetry;
+
+    /// The next record in event-time order; each minute is spread evenly over the clients.
+    fn next(&mut self) -> Option<Telemetry> {
+        let clients = u64::from(self.clients);
+        let (minute, client) = (self.next / clients, self.next % clients);
+        let within = (client * INTERVAL_MS as u64 / clients) as i64;
+        self.next += 1;
+        let time_ms = self.start_ms + minute as i64 * INTERVAL_MS + within;
+        Some(self.record(client as u32, minute, time_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::decode::decode;
+    use crate::estimate::{capacity, throughput};
+
+    const START: i64 = 1_700_000_000_000;
+
+    #[test]
+    fn every_record_is_accepted_and_time_never_goes_back() {
+        let mut last = START;
+        for t in Generator::new(7, 333, START, None).take(2_000) {
+            assert!(t.time_ms >= last);
+            last = t.time_ms;
+            decode(&t.encode_to_vec(), last).unwrap();
+        }
+        assert!(last > START + 5 * INTERVAL_MS);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_records() {
+        let of = |seed| {
+            Generator::new(seed, 50, START, None)
+                .take(200)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
+    }
+
+    #[test]
+    fn an_incident_is_felt_by_its_access_point_only() {
+        let incident = Incident {
+            ap: 1,
+            from_ms: START,
+            to_ms: START + INTERVAL_MS,
+        };
+        let bad = |ap: &str, incident| {
+            let records = Generator::new(3, 100, START, incident)
+                .take(100)
+                .filter(|t| t.ap == ap);
+            records.filter(|t| capacity(t).value < 200).count()
+        };
+        assert_eq!(bad("ap-1", Some(incident.clone())), CLIENTS_PER_AP as usize);
+        assert_eq!(bad("ap-1", None), 0);
+        assert_eq!(bad("ap-2", Some(incident.clone())), 0);
+        let mean = |incident| {
+            let of: Vec<_> = Generator::new(3, 100, START, incident)
+                .take(100)
+                .filter(|t| t.ap == "ap-1")
+                .collect();
+            of.iter().map(|t| throughput(t).value).sum::<i64>() / of.len() as i64
+        };
+        assert!(mean(Some(incident)) * 3 < mean(None));
+    }
+}
