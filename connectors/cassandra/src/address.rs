@@ -1,7 +1,8 @@
 //! Addresses of stores: one line of text that carries everything a client needs.
 //!
 //! `cassandra://[user:password@]host:port[,host:port…][/keyspace][?option=value&…]` with the options
-//! `tls` (true: encrypted, the server's certificate checked against `ca`), `ca`, `cert`, `key` (PEM files),
+//! `tls` (true: encrypted, the servers' certificates checked against `ca`), `ca`, `cert`, `key` (PEM files), `server_name`
+//! (that the certificates carry, if it is not the first host),
 //! `dc` (the local datacentre: only its nodes are asked), `replication` (of a keyspace that has to be made, default 1),
 //! `consistency` (default `local_quorum`), `timeout_ms` (of one request, default 10000), `inflight` (requests at a time,
 //! default 256); or `embedded://host:port` with `timeout_ms`. User and password may hold %XX.
@@ -36,8 +37,7 @@ pub enum Level {
 /// Encryption.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Certificates to trust; none means the server's certificate must be signed by one of `cert`'s issuers, which
-    /// is refused: a CA is needed.
+    /// Certificates to trust; without any the connection is refused.
     pub ca: Option<String>,
     /// The client's own certificate chain.
     pub cert: Option<String>,
@@ -58,6 +58,8 @@ pub struct Address {
     pub keyspace: String,
     /// Encryption, if wanted.
     pub tls: Option<TlsFiles>,
+    /// Name in the servers' certificates, if it is not the first node's host.
+    pub server_name: Option<String>,
     /// Local datacentre.
     pub datacentre: Option<String>,
     /// Replicas of a keyspace that has to be made.
@@ -125,6 +127,7 @@ impl Address {
             login,
             keyspace: keyspace.to_owned(),
             tls: None,
+            server_name: None,
             datacentre: None,
             replication: 1,
             consistency: Level::LocalQuorum,
@@ -155,6 +158,7 @@ impl Address {
             "ca" => self.tls.get_or_insert_default().ca = Some(value),
             "cert" => self.tls.get_or_insert_default().cert = Some(value),
             "key" => self.tls.get_or_insert_default().key = Some(value),
+            "server_name" => self.server_name = Some(value),
             "dc" => self.datacentre = Some(value),
             "replication" => self.replication = number(1, 100)? as u32,
             "consistency" => self.consistency = Level::parse(&value)?,
@@ -162,7 +166,7 @@ impl Address {
             "inflight" => self.inflight = number(1, 32_768)? as usize,
             _ => {
                 return Err(format!(
-                    "unknown option \"{name}\"; there are tls, ca, cert, key, dc, replication, consistency, timeout_ms, inflight"
+                    "unknown option \"{name}\"; there are tls, ca, cert, key, server_name, dc, replication, consistency, timeout_ms, inflight"
                 ));
             }
         }

@@ -2,9 +2,13 @@
 //!
 //! * [`row`], [`tables`], [`wifi`]: what is stored: descriptors of tables, those of the Wi-Fi pipeline, their rows.
 //! * [`store`], [`address`], [`error`], [`retry`]: the door: one trait, addresses, errors with remedies, patience.
+//! * [`bolt`]: the bolt that writes rows, for any store.
+//! * [`cassandra`]: the real one, through cdrs-tokio.
 //! * [`embedded`]: the store for laptops and the demo, server and client; [`key`], [`cql`]: its bytes.
 
 pub mod address;
+pub mod bolt;
+pub mod cassandra;
 pub mod cql;
 pub mod embedded;
 pub mod error;
@@ -15,6 +19,8 @@ pub mod store;
 pub mod tables;
 pub mod wifi;
 
+pub use bolt::{CassandraBolt, Write};
+pub use cassandra::CassandraStore;
 pub use embedded::EmbeddedStore;
 pub use error::StoreError;
 pub use row::{Cell, Column, Kind, Row, Table, Udt};

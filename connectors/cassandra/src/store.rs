@@ -9,6 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::address::{Address, Scheme};
+use crate::cassandra::CassandraStore;
+use crate::embedded::EmbeddedStore;
 use crate::error::StoreError;
 use crate::row::{Cell, Row, Table};
 
@@ -107,10 +109,7 @@ pub trait Store: Send + Sync {
 pub async fn connect(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     let address = Address::parse(url)?;
     match address.scheme {
-        Scheme::Embedded => Ok(Arc::new(crate::embedded::EmbeddedStore::new(address)?)),
-        Scheme::Cassandra => Err(StoreError::Address {
-            address: address.shown(),
-            problem: "this build speaks to embedded://host:port only".to_owned(),
-        }),
+        Scheme::Embedded => Ok(Arc::new(EmbeddedStore::new(address)?)),
+        Scheme::Cassandra => Ok(Arc::new(CassandraStore::connect(address).await?)),
     }
 }

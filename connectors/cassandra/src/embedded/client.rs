@@ -292,7 +292,7 @@ fn decode(table: &'static Table, row: &StoredRow) -> Result<Row, StoreError> {
             table: table.name.to_owned(),
             problem: format!("column {} is missing", column.name),
         })?;
-        cells.push(cql::decode(table, column.kind, bytes)?);
+        cells.push(cql::decode(table.name, column.kind, bytes)?);
     }
     Ok(Row {
         cells,
