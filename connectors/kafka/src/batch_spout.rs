@@ -2,7 +2,8 @@
 //!
 //! For bolts whose state is a fold of the log: when any batch of a partition fails, the partition
 //! begins again at the committed offset with a new epoch, whose first batch is marked `fresh`.
-//! A bolt may keep batches for as long as it needs: the committed offset trails them.
+//! A partition without news sends an empty batch every second, by which a bolt that lost its state learns
+//! of it. A bolt may keep batches for as long as it needs: the committed offset trails them.
 
 use std::time::{Duration, Instant};
 
@@ -17,12 +18,14 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::batches::Batches;
 use crate::error::Error;
 use crate::records::{self, Record};
-use crate::settings::KafkaSpoutConfig;
+use crate::settings::{FirstPollOffsetStrategy, KafkaSpoutConfig};
 use crate::source::{self, broker};
 
-/// Fields of each tuple. `first` and `next` are offsets: of the first record, and behind the last one.
-pub const FIELDS: [&str; 7] = [
+/// Fields of each tuple. `first` and `next` are offsets: where the batch before ended, and behind the last record;
+/// `partitions` is how many the topic has.
+pub const FIELDS: [&str; 8] = [
     "partition",
+    "partitions",
     "epoch",
     "fresh",
     "first",
@@ -37,10 +40,8 @@ const RECORDS: usize = 1_000;
 const BYTES: usize = 256 << 10;
 /// Messages taken from the client in one call.
 const POLLS: usize = 1_000;
-/// A batch that is not full goes out after so long.
-const LINGER: Duration = Duration::from_millis(20);
-/// A partition is idle when its log's end was reached so long ago.
-const IDLE: Duration = Duration::from_secs(1);
+/// A partition without news says so this often, so that whoever takes over its bolt hears of it.
+const BEAT: Duration = Duration::from_secs(1);
 /// How long a seek may take.
 const SEEK: Duration = Duration::from_secs(5);
 /// First and longest pause before a partition begins again.
@@ -55,8 +56,10 @@ struct Partition {
     first: i64,
     next: i64,
     since: Instant,
-    /// When the log's end was reached, and whether that was told.
-    end: Option<(Instant, bool)>,
+    /// When the log's end was reached.
+    end: Option<Instant>,
+    /// When anything was emitted last.
+    told: Instant,
     paused: bool,
     /// Begin again at this offset, then.
     rewind: Option<(Instant, i64)>,
@@ -77,6 +80,9 @@ pub struct KafkaBatchSpout {
 impl KafkaBatchSpout {
     /// A spout of this set-up; retries and timestamps of it are not used.
     pub fn new(mut config: KafkaSpoutConfig) -> Self {
+        if config.from_start {
+            config.first_poll_offset_strategy = FirstPollOffsetStrategy::Earliest;
+        }
         config
             .props
             .push(("enable.partition.eof".to_owned(), "true".to_owned()));
@@ -110,6 +116,7 @@ impl KafkaBatchSpout {
             next: offset.unwrap_or(-1),
             since: now,
             end: None,
+            told: now,
             paused: false,
             rewind: None,
             rewinds: 0,
@@ -159,7 +166,7 @@ impl KafkaBatchSpout {
                 Some(Err(KafkaError::PartitionEOF(id))) => {
                     let at = of.get(id as usize).copied().unwrap_or(usize::MAX);
                     if let Some(p) = partitions.get_mut(at) {
-                        p.end.get_or_insert((Instant::now(), false));
+                        p.end.get_or_insert_with(Instant::now);
                     }
                     continue;
                 }
@@ -182,7 +189,10 @@ impl KafkaBatchSpout {
             any = true;
             if p.count == 0 {
                 p.since = Instant::now();
-                p.first = message.offset();
+                // Offsets have holes (transactions, compaction); where the last batch ended has none.
+                if p.first < 0 {
+                    p.first = message.offset();
+                }
             }
             let record = Record {
                 offset: message.offset(),
@@ -209,22 +219,19 @@ impl KafkaBatchSpout {
             .filter(|(_, p)| p.rewind.is_none())
         {
             let full = p.count >= RECORDS || p.buffer.len() >= BYTES;
-            let due = p.count > 0 && (full || now.duration_since(p.since) >= LINGER);
-            let idle = p
-                .end
-                .is_some_and(|(since, told)| !told && now.duration_since(since) >= IDLE);
-            if !due && !idle {
+            let due =
+                p.count > 0 && (full || now.duration_since(p.since) >= self.config.batch_linger);
+            let beat = p.count == 0 && now.duration_since(p.told) >= BEAT;
+            if !due && !beat {
                 continue;
             }
-            if p.count == 0 {
-                p.first = p.next;
-            }
-            if let Some((_, told)) = p.end.as_mut().filter(|_| idle) {
-                *told = true;
-            }
+            let ended = |since| now.duration_since(since) >= self.config.idle_after;
+            let idle = p.end.is_some_and(ended);
+            p.told = now;
             let number = p.batches.send(p.next, p.count);
             let values = [
                 Value::Int(p.id.into()),
+                Value::Int(self.of.len() as i64),
                 Value::Int(p.batches.epoch().into()),
                 Value::Bool(p.fresh),
                 Value::Int(p.first),
@@ -232,7 +239,7 @@ impl KafkaBatchSpout {
                 Value::Bool(idle),
                 Value::Bytes(std::mem::take(&mut p.buffer).into()),
             ];
-            (p.count, p.fresh, any) = (0, false, true);
+            (p.count, p.fresh, p.first, any) = (0, false, p.next, true);
             out.emit_with_id(join(position, p.batches.epoch(), number), values)?;
         }
         Ok(any)
@@ -251,7 +258,11 @@ impl KafkaBatchSpout {
         };
         let now = Instant::now();
         for p in partitions {
-            if let Some((_, offset)) = p.rewind.filter(|(at, _)| *at <= now) {
+            if let Some((_, mut offset)) = p.rewind.filter(|(at, _)| *at <= now) {
+                if config.from_start {
+                    let ends = consumer.fetch_watermarks(&config.topic, p.id, SEEK);
+                    (offset, _) = ends.map_err(broker)?;
+                }
                 consumer
                     .seek(&config.topic, p.id, Offset::Offset(offset), SEEK)
                     .map_err(broker)?;

@@ -64,7 +64,10 @@ impl Batches {
         if epoch != self.epoch {
             return;
         }
-        if let Some(b) = self.out.iter_mut().find(|b| b.number == number) {
+        // Numbers follow each other, so the place is known however many are under way.
+        let front = self.out.front().map_or(0, |b| b.number);
+        let at = number.wrapping_sub(front) as usize;
+        if let Some(b) = self.out.get_mut(at).filter(|b| b.number == number) {
             b.done = true;
         }
         while let Some(b) = self.out.front().filter(|b| b.done) {

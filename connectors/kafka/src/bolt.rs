@@ -157,6 +157,10 @@ impl Bolt for KafkaBolt {
             // Not acked, so it comes again.
             tracing::warn!(%error, "records were not confirmed before the end");
         }
+        self.send_held();
+        for (_, delivered) in self.held.drain(..) {
+            delivered(Err("the task ended before there was room".to_owned()));
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! * [`batch_spout`]: [`KafkaBatchSpout`], each partition strictly in order, many records a tuple.
 //! * [`bolt`]: [`KafkaBolt`], which acks its input when the broker has confirmed the record.
 //! * [`offsets`], [`batches`], [`records`]: what of a partition is under way (pure).
+//! * [`partitioner`]: which partition a key goes to, as Kafka has it (pure).
 //! * [`settings`], [`error`]: how both are set up, and what can go wrong.
 //! * [`broker`]: the embedded broker of demos and tests.
 
@@ -13,6 +14,7 @@ pub mod bolt;
 pub mod broker;
 pub mod error;
 pub mod offsets;
+pub mod partitioner;
 pub mod producer;
 pub mod records;
 pub mod reset;

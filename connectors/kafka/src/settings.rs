@@ -74,6 +74,14 @@ pub struct KafkaSpoutConfig {
     pub offset_commit_period: Duration,
     /// `max.uncommitted.offsets`, of one partition: above it the partition is paused.
     pub max_uncommitted_offsets: usize,
+    /// The batch spout: a batch that is not full goes out after so long.
+    pub batch_linger: Duration,
+    /// The batch spout: a partition is idle when its log's end was reached so long ago. Longer than its producers
+    /// may stand still, or what they write next comes late.
+    pub idle_after: Duration,
+    /// The batch spout: a partition that begins again begins at the log's start, and so does one that is taken over: for
+    /// bolts whose state is a fold of the whole log. Commits serve lag only.
+    pub from_start: bool,
     /// What to do with records that fail.
     pub retries: Retries,
     /// Event time of a record.
@@ -103,6 +111,9 @@ impl KafkaSpoutConfig {
             first_poll_offset_strategy: FirstPollOffsetStrategy::default(),
             offset_commit_period: Duration::from_secs(1),
             max_uncommitted_offsets: 100_000,
+            batch_linger: Duration::from_millis(20),
+            idle_after: Duration::from_secs(1),
+            from_start: false,
             retries: Retries::default(),
             timestamp_extractor: Arc::new(|_, timestamp| Some(timestamp)),
             props: Vec::new(),

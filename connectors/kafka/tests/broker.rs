@@ -240,17 +240,17 @@ fn batches(
             .iter()
             .map(|e| {
                 let v = &e.values;
-                let Value::Bytes(bytes) = &v[6] else {
+                let Value::Bytes(bytes) = &v[7] else {
                     panic!("bytes")
                 };
                 let offsets = records::iter(bytes).map(|r| r.offset).collect();
                 let seen = (
                     int(v, 0),
-                    int(v, 1),
-                    v[2] == Value::Bool(true),
-                    int(v, 3),
+                    int(v, 2),
+                    v[3] == Value::Bool(true),
                     int(v, 4),
-                    v[5] == Value::Bool(true),
+                    int(v, 5),
+                    v[6] == Value::Bool(true),
                     offsets,
                 );
                 (e.id.unwrap(), seen)
@@ -276,7 +276,9 @@ fn batches_are_in_order_without_gaps_and_idle_partitions_are_told() {
     let broker = filled(2_500);
     let mut test = open_batches(&config(&broker));
     let all = batches(&mut test, |all| {
-        count(all) == 5_000 && all.iter().filter(|b| b.1.5).count() == 2
+        // Told again every second: whoever takes over a bolt must hear of it.
+        let told = |p| all.iter().filter(|b| b.1.0 == p && b.1.5).count();
+        count(all) == 5_000 && told(0) >= 2 && told(1) >= 2
     });
     for partition in 0..2 {
         let of: Vec<_> = all
@@ -311,7 +313,7 @@ fn a_failed_batch_lets_its_partition_begin_again_at_the_commit() {
     let seen = test.emitted().len();
     let rest = 2_500 - ok.1.4;
     let again = batches(&mut test, |all| count(&all[seen..]) as i64 == rest);
-    let again = &again[seen..];
+    let again: Vec<_> = again[seen..].iter().filter(|b| !b.1.6.is_empty()).collect();
     assert!(
         again.iter().all(|b| b.1.0 == 0 && b.1.1 == 1),
         "one new epoch"
