@@ -50,6 +50,12 @@ impl Door {
         rx.await.map_err(|e| gone(e.to_string()))
     }
 
+    /// Says something that has no answer.
+    async fn tell(&self, ask: Ask) -> Result<(), Status> {
+        let gone = |_| Status::unavailable("NIM004 Nimbus is shutting down: try again");
+        self.asks.send(ask).await.map_err(gone)
+    }
+
     async fn event(&self, event: Event) -> Answer<pb::Done> {
         self.ask(|tx| Ask::Event(Box::new(event), tx)).await??;
         Ok(Response::new(pb::Done {}))
@@ -239,7 +245,7 @@ impl Nimbus for Door {
                 .state
                 .nodes
                 .values()
-                .map(|n| wire::supervisor(v.state, n, v.now))
+                .map(|n| wire::supervisor(v.state, v.stats, n, v.now))
                 .collect(),
             topologies: v
                 .state
@@ -255,17 +261,12 @@ impl Nimbus for Door {
         &self,
         r: Request<pb::GetTopologyInfoRequest>,
     ) -> Answer<pb::TopologyInfo> {
-        let name = r.into_inner().name_or_id;
+        let r = r.into_inner();
+        let (name, windows) = (r.name_or_id, !r.without_windows);
         let wanted = name.clone();
         let info = self.look(move |v| {
             let t = v.state.by_name(&wanted)?;
-            Some(pb::TopologyInfo {
-                summary: Some(wire::summary(v.state, t, v.now)),
-                json_topology: serde_json::to_string(&t.spec).unwrap_or_default(),
-                json_conf: t.conf.to_json(),
-                assignment: Some(wire::assignment(v.state, &t.id)),
-                ..pb::TopologyInfo::default()
-            })
+            Some(wire::topology(v.state, v.stats, t, windows, v.now))
         });
         let info = info.await?.ok_or(Error::Refused(Refusal::NotAlive(name)))?;
         Ok(Response::new(info))
@@ -326,6 +327,7 @@ impl Nimbus for Door {
             )));
         }
         let (memory_mb, cpu_percent) = (r.memory_used_mb, r.cpu_used_percent);
+        self.tell(Ask::Slots(r.node_id.clone(), r.slots)).await?;
         self.event(Event::SupervisorHeartbeat {
             node: r.node_id,
             memory_mb,
@@ -386,6 +388,7 @@ impl Nimbus for Door {
         let id = r.topology_id.clone();
         self.event(Event::Worker {
             slot,
+            host: r.host,
             topology: r.topology_id,
             incarnation: r.incarnation,
         })
@@ -395,9 +398,9 @@ impl Nimbus for Door {
     }
 
     async fn worker_heartbeat(&self, r: Request<pb::WorkerHeartbeatRequest>) -> Answer<pb::Done> {
-        let r = r.into_inner();
+        let mut r = r.into_inner();
         let slot = Slot {
-            node: r.node_id,
+            node: r.node_id.clone(),
             port: port(r.port)?,
         };
         let (at, incarnation) = (slot.clone(), r.incarnation);
@@ -419,15 +422,17 @@ impl Nimbus for Door {
             .iter()
             .map(|e| (e.first_task, e.last_task))
             .collect();
-        self.event(Event::WorkerHeartbeat {
+        let heartbeat = Event::WorkerHeartbeat {
             slot,
             incarnation,
             version: r.version,
             ready,
             memory_mb: r.memory_mb,
             cpu_percent: r.cpu_percent,
-        })
-        .await
+        };
+        r.running.clear();
+        self.tell(Ask::Stats(Box::new(r))).await?;
+        self.event(heartbeat).await
     }
 }
 

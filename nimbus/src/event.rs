@@ -64,6 +64,8 @@ pub enum Event {
     Worker {
         /// Its slot.
         slot: Slot,
+        /// Where others reach it.
+        host: String,
         /// Its topology's id.
         topology: String,
         /// Its life.

@@ -2,8 +2,9 @@
 //!
 //! * [`lifecycle`], [`scheduler`], [`step`], [`place`]: the pure heart; `State::step` decides everything.
 //! * [`event`], [`model`], [`limits`]: what can happen, what is known, every bound.
+//! * [`stats`]: what workers say about themselves, for the page; soft and bounded.
 //! * [`owner`], [`store`], [`blobs`]: the one task that owns the state, and what it writes.
-//! * [`door`], [`wire`], [`run`]: the gRPC door and the daemon.
+//! * [`door`], [`wire`], [`page`], [`run`]: the gRPC door, health and metrics beside it, the daemon.
 
 pub mod blobs;
 pub mod door;
@@ -13,9 +14,11 @@ pub mod lifecycle;
 pub mod limits;
 pub mod model;
 pub mod owner;
+pub mod page;
 pub mod place;
 pub mod run;
 pub mod scheduler;
+pub mod stats;
 pub mod step;
 #[cfg(test)]
 mod step_tests;

@@ -21,3 +21,12 @@ pub const BLOB_MOST: u64 = 2 << 30;
 
 /// Events kept for the page: at 200 bytes, 400 KB.
 pub const EVENTS_KEPT: usize = 2_000;
+
+/// Streams and inputs that one component is counted under; more are counted as refused.
+pub const STAT_KEYS: usize = 256;
+
+/// Errors of components kept for the page, per topology.
+pub const ERRORS_KEPT: usize = 200;
+
+/// Longest text of such an error, in bytes.
+pub const ERROR_BYTES: usize = 4_096;

@@ -144,6 +144,8 @@ pub struct Node {
 pub struct Worker {
     /// Its topology.
     pub topology: String,
+    /// Where others reach it: after a restart of Nimbus a worker may come back before its supervisor does.
+    pub host: String,
     /// This life.
     pub incarnation: u64,
     /// When it was last heard.

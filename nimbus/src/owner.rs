@@ -14,6 +14,7 @@ use crate::event::{Command, Event};
 use crate::lifecycle;
 use crate::limits::EVENTS_KEPT;
 use crate::model::State;
+use crate::stats::Stats;
 use crate::store::Store;
 use crate::wire;
 
@@ -21,6 +22,10 @@ use crate::wire;
 pub enum Ask {
     /// An event, and where its outcome goes.
     Event(Box<Event>, oneshot::Sender<Result<(), Error>>),
+    /// What a worker's heartbeat says about its executors.
+    Stats(Box<pb::WorkerHeartbeatRequest>),
+    /// What a supervisor's heartbeat says about its slots.
+    Slots(String, Vec<pb::SlotState>),
     /// Looks at the state.
     Look(Box<dyn FnOnce(&View<'_>) + Send>),
     /// Assignments of a topology, from now on.
@@ -38,7 +43,9 @@ pub struct View<'a> {
     pub state: &'a State,
     /// The time line.
     pub events: &'a VecDeque<pb::Event>,
-    /// Statistics of the newest heartbeats, by topology and worker.
+    /// What workers say about themselves.
+    pub stats: &'a Stats,
+    /// Now, in milliseconds since the epoch.
     pub now: u64,
 }
 
@@ -46,6 +53,7 @@ pub struct View<'a> {
 pub struct Owner {
     state: State,
     store: Store,
+    stats: Stats,
     events: VecDeque<pb::Event>,
     next_event: u64,
     topologies: HashMap<String, watch::Sender<pb::Assignment>>,
@@ -80,6 +88,7 @@ impl Owner {
         Ok(Self {
             state,
             store,
+            stats: Stats::default(),
             events: VecDeque::new(),
             next_event: 1,
             topologies: HashMap::new(),
@@ -101,6 +110,7 @@ impl Owner {
                     if let Err(error) = self.take(Event::Look) {
                         tracing::error!(%error, "a look failed");
                     }
+                    self.stats.keep_nodes(|node| self.state.nodes.contains_key(node));
                 }
             }
         }
@@ -113,10 +123,21 @@ impl Owner {
                 // Whoever asked may have gone.
                 let _ = reply.send(outcome);
             }
+            Ask::Stats(beat) => {
+                if let Some(t) = self.state.topologies.get(&beat.topology_id) {
+                    self.stats.take(&t.spec, &beat, now_ms());
+                }
+            }
+            Ask::Slots(node, slots) => {
+                if self.state.nodes.contains_key(&node) {
+                    self.stats.slots(&node, slots);
+                }
+            }
             Ask::Look(look) => {
                 look(&View {
                     state: &self.state,
                     events: &self.events,
+                    stats: &self.stats,
                     now: now_ms(),
                 });
             }
@@ -163,6 +184,7 @@ impl Owner {
         match command {
             Command::Store(_) => {}
             Command::Forget(id) => {
+                self.stats.forget(&id);
                 if let Some(channel) = self.topologies.remove(&id) {
                     let gone = pb::Assignment {
                         topology_id: id,

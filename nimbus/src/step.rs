@@ -54,10 +54,11 @@ impl State {
             } => self.worker_gone(&slot, incarnation, &how, &mut out),
             Event::Worker {
                 slot,
+                host,
                 topology,
                 incarnation,
             } => {
-                self.worker(slot, topology, incarnation, now, &mut out)?;
+                self.worker(slot, host, topology, incarnation, now, &mut out)?;
             }
             Event::WorkerHeartbeat {
                 slot,
@@ -282,6 +283,7 @@ impl State {
     fn worker(
         &mut self,
         slot: Slot,
+        host: String,
         topology: String,
         incarnation: u64,
         now: u64,
@@ -323,6 +325,7 @@ impl State {
         ]);
         let worker = Worker {
             topology,
+            host,
             incarnation,
             heard: now,
             since: now,

@@ -107,6 +107,7 @@ impl Cluster {
                     let incarnation = self.incarnation;
                     self.event(Event::Worker {
                         slot: slot.clone(),
+                        host: String::new(),
                         topology: topology.clone(),
                         incarnation,
                     })
@@ -296,6 +297,7 @@ fn a_worker_that_crashed_gets_its_executors_back_under_a_new_epoch() {
     let id = c.state.by_name("a").expect("runs").id.clone();
     let again = Event::Worker {
         slot: slot.clone(),
+        host: String::new(),
         topology: id.clone(),
         incarnation: old,
     };
@@ -307,6 +309,7 @@ fn a_worker_that_crashed_gets_its_executors_back_under_a_new_epoch() {
     );
     c.event(Event::Worker {
         slot,
+        host: String::new(),
         topology: id,
         incarnation: old + 100,
     })
@@ -318,6 +321,33 @@ fn a_worker_that_crashed_gets_its_executors_back_under_a_new_epoch() {
         assert_eq!((old.executor(), old.slot()), (new.executor(), new.slot()));
         assert!(new.epoch > old.epoch);
     }
+}
+
+#[test]
+fn after_a_restart_a_worker_is_found_by_others_before_its_supervisor_is_back() {
+    let mut c = Cluster::new(1);
+    c.event(submit("a", 1)).expect("fits");
+    c.run(&[]);
+    let id = c.state.by_name("a").expect("runs").id.clone();
+    let slot = c.state.workers.keys().next().expect("runs").clone();
+    let (topologies, next_number) = (c.state.topologies.clone(), c.state.next_number);
+    c.state = State {
+        topologies,
+        next_number,
+        ..State::default()
+    };
+    c.event(Event::Worker {
+        slot,
+        host: "10.0.0.9".into(),
+        topology: id.clone(),
+        incarnation: 99,
+    })
+    .expect("registers");
+    let seen = crate::wire::assignment(&c.state, &id);
+    assert_eq!(
+        (seen.workers[0].host.as_str(), seen.workers[0].incarnation),
+        ("10.0.0.9", 99)
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use fulmar_proto::nimbus as pb;
 use crate::lifecycle::Status;
 use crate::model::{Node, Notice, Placed, State, Topology};
 use crate::scheduler::Slot;
+use crate::stats::Stats;
 
 /// The status on the wire.
 pub fn status(status: Status) -> pb::TopologyStatus {
@@ -40,18 +41,16 @@ pub fn assignment(state: &State, id: &str) -> pb::Assignment {
         worker: index.get(slot).copied().unwrap_or(0),
         epoch: p.epoch,
     };
-    let workers = slots.iter().map(|s| pb::WorkerRef {
-        node_id: s.node.clone(),
-        host: state
-            .nodes
-            .get(&s.node)
-            .map_or_else(String::new, |n| n.host.clone()),
-        port: s.port.into(),
-        incarnation: state
-            .workers
-            .get(s)
-            .filter(|w| w.topology == id)
-            .map_or(0, |w| w.incarnation),
+    let workers = slots.iter().map(|s| {
+        let worker = state.workers.get(s).filter(|w| w.topology == id);
+        let own = worker.map(|w| &w.host).filter(|host| !host.is_empty());
+        let host = own.or(state.nodes.get(&s.node).map(|n| &n.host));
+        pb::WorkerRef {
+            node_id: s.node.clone(),
+            host: host.cloned().unwrap_or_default(),
+            port: s.port.into(),
+            incarnation: worker.map_or(0, |w| w.incarnation),
+        }
     });
     pb::Assignment {
         topology_id: id.to_owned(),
@@ -114,7 +113,7 @@ pub fn notice(node: &str, n: &Notice) -> pb::Notice {
 }
 
 /// A node as clients see it.
-pub fn supervisor(state: &State, n: &Node, now: u64) -> pb::SupervisorSummary {
+pub fn supervisor(state: &State, stats: &Stats, n: &Node, now: u64) -> pb::SupervisorSummary {
     let used: BTreeSet<u16> = state
         .topologies
         .values()
@@ -137,7 +136,7 @@ pub fn supervisor(state: &State, n: &Node, now: u64) -> pb::SupervisorSummary {
         cordoned: n.cordoned,
         drained: n.drained,
         notices: n.notices.iter().map(|x| notice(&n.id, x)).collect(),
-        slots: Vec::new(),
+        slots: stats.slots_of(&n.id),
         memory_used_mb: n.memory_mb,
         cpu_used_percent: n.cpu_percent,
     }
@@ -168,5 +167,45 @@ pub fn summary(state: &State, t: &Topology, now: u64) -> pb::TopologySummary {
         health_reason: reason,
         owner: String::new(),
         endures_losses: 0,
+    }
+}
+
+/// Everything about a topology that clients see.
+pub fn topology(
+    state: &State,
+    stats: &Stats,
+    t: &Topology,
+    windows: bool,
+    now: u64,
+) -> pb::TopologyInfo {
+    let assignment = assignment(state, &t.id);
+    let worker = |w: &pb::WorkerRef| {
+        let slot = Slot {
+            node: w.node_id.clone(),
+            port: u16::try_from(w.port).unwrap_or(0),
+        };
+        let known = state.workers.get(&slot).filter(|k| k.topology == t.id);
+        pb::WorkerInfo {
+            worker: Some(w.clone()),
+            uptime_secs: known.map_or(0, |k| now.saturating_sub(k.since) / 1_000),
+            memory_mb: known.map_or(0.0, |k| k.memory_mb),
+            cpu_percent: known.map_or(0.0, |k| k.cpu_percent),
+            executors: t.placed.iter().filter(|p| p.slot() == slot).count() as u32,
+        }
+    };
+    pb::TopologyInfo {
+        summary: Some(summary(state, t, now)),
+        json_topology: serde_json::to_string(&t.spec).unwrap_or_default(),
+        json_conf: t.conf.to_json(),
+        executors: stats.executors(&t.id, &assignment, windows, now),
+        errors: stats.errors(&t.id),
+        workers: assignment.workers.iter().map(worker).collect(),
+        edges: stats.edges(&t.id, &t.spec, now),
+        windows: if windows {
+            stats.windows(&t.id, now)
+        } else {
+            Vec::new()
+        },
+        assignment: Some(assignment),
     }
 }

@@ -282,3 +282,108 @@ async fn a_restarted_nimbus_knows_its_topologies_and_moves_nothing() {
     assert!(after.version > before.version);
     drop(again.stop);
 }
+
+/// One plain HTTP/1.1 request on the gRPC port; status line and body.
+async fn get(address: SocketAddr, path: &str) -> (String, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("connects");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: nimbus\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("writes");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("reads");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.lines().next().unwrap_or_default().to_owned();
+    (status, body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heartbeats_show_in_the_topology_the_cluster_and_the_metrics() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let running = start(dir.path()).await;
+    let mut c = client(&running).await;
+    let key = upload(&mut c, hex::encode(Sha256::digest(b"program")))
+        .await
+        .expect("fits");
+    let mut slots = supervisor(&mut c, "n0").await;
+    let id = submit(&mut c, &key).await.expect("fits");
+    let given = until(&mut slots, |s| !s.slots.is_empty()).await;
+    let port = given.slots[0].port;
+    let mut work = worker(&mut c, &id, "n0", port, 7).await;
+    until(&mut work, |a| a.workers.iter().any(|w| w.incarnation == 7)).await;
+
+    let stats = pb::ExecutorStats {
+        executor: Some(pb::Executor {
+            first_task: 1,
+            last_task: 1,
+        }),
+        component: "s".into(),
+        outputs: vec![pb::StreamCount {
+            stream: "default".into(),
+            emitted: 40,
+            transferred: 40,
+        }],
+        ..Default::default()
+    };
+    let error = pb::ComponentError {
+        component: "b".into(),
+        error: "it is broken".into(),
+        ..Default::default()
+    };
+    let beat = pb::WorkerHeartbeatRequest {
+        topology_id: id.clone(),
+        node_id: "n0".into(),
+        port,
+        incarnation: 7,
+        stats: vec![stats],
+        errors: vec![error],
+        memory_mb: 42.0,
+        ..Default::default()
+    };
+    c.worker_heartbeat(beat).await.expect("is known");
+    let beat = pb::SupervisorHeartbeatRequest {
+        node_id: "n0".into(),
+        slots: vec![pb::SlotState {
+            port,
+            state: "running".into(),
+            pid: 99,
+            ..Default::default()
+        }],
+        memory_used_mb: 512.0,
+        ..Default::default()
+    };
+    c.supervisor_heartbeat(beat).await.expect("is known");
+
+    let ask = pb::GetTopologyInfoRequest {
+        name_or_id: id,
+        without_windows: false,
+    };
+    let info = c.get_topology_info(ask).await.expect("lives").into_inner();
+    assert_eq!((info.executors.len(), info.edges.len()), (3, 1));
+    assert_eq!(info.errors[0].error, "it is broken");
+    assert_eq!(info.workers[0].memory_mb, 42.0);
+    let all = info.windows.iter().find(|w| w.secs == 0).expect("all time");
+    assert_eq!(all.stats.as_ref().map(|s| s.outputs[0].emitted), Some(40));
+
+    let cluster = c.get_cluster_info(pb::GetClusterInfoRequest {}).await;
+    let cluster = cluster.expect("answers").into_inner();
+    assert_eq!(cluster.supervisors[0].memory_used_mb, 512.0);
+    assert_eq!(cluster.supervisors[0].slots[0].pid, 99);
+
+    assert_eq!(get(running.address, "/healthz").await.1, "ok\n");
+    let (status, body) = get(running.address, "/readyz").await;
+    assert!(
+        status.contains("200") && body == "ready\n",
+        "{status} {body}"
+    );
+    let (_, metrics) = get(running.address, "/metrics").await;
+    assert!(
+        metrics.contains("fulmar_nimbus_worker_heartbeats_total 1\n"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("fulmar_nimbus_topology_executors{topology=\"a\"} 3\n"));
+    let (status, _) = get(running.address, "/nothing").await;
+    assert!(!status.contains(" 5"), "{status}");
+    drop(running.stop);
+}

@@ -93,6 +93,17 @@ impl Heart {
             .collect()
     }
 
+    /// What authors count: component, name, count.
+    pub fn counters(&self) -> Vec<(String, &'static str, u64)> {
+        let count = |n: &std::sync::atomic::AtomicU64| n.load(std::sync::atomic::Ordering::Relaxed);
+        let all = self.shared.counters.iter();
+        let mut all: Vec<_> = all
+            .map(|e| (e.key().0.clone(), e.key().1, count(e.value())))
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
     /// Beats for as long as the process lives.
     pub async fn run(self: Arc<Self>) {
         loop {

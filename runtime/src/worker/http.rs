@@ -8,6 +8,7 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use fulmar_api::{Error, Result};
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::heartbeat::Heart;
 
@@ -19,6 +20,8 @@ pub fn serve(listener: TcpListener, heart: Arc<Heart>) -> Result<()> {
     listener.set_nonblocking(true).map_err(Error::author)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::author)?;
     let ready = heart.clone();
+    // Gauges and histograms of authors; a second recorder in one process is refused, and the first goes on.
+    let authors = PrometheusBuilder::new().install_recorder().ok();
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route(
@@ -34,10 +37,12 @@ pub fn serve(listener: TcpListener, heart: Arc<Heart>) -> Result<()> {
         .route(
             "/metrics",
             get(move || async move {
-                (
-                    [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-                    metrics(&heart),
-                )
+                let mut text = metrics(&heart);
+                if let Some(authors) = &authors {
+                    authors.run_upkeep();
+                    text.push_str(&authors.render());
+                }
+                ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
             }),
         );
     tokio::spawn(async move {
@@ -87,6 +92,9 @@ fn metrics(heart: &Heart) -> String {
     family("fulmar_complete_seconds", "gauge", &|s| s.complete_ms / 1e3);
     family("fulmar_capacity_ratio", "gauge", &|s| s.capacity);
     family("fulmar_queue_fill_ratio", "gauge", &|s| s.queue_fill);
+    for (component, name, n) in heart.counters() {
+        let _ = writeln!(out, "{name}{{component=\"{component}\"}} {n}");
+    }
     let _ = writeln!(out, "# TYPE fulmar_tuples_dropped_total counter");
     for (reason, n) in heart.dropped() {
         let _ = writeln!(
