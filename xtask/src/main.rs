@@ -15,6 +15,7 @@ mod docs;
 mod mock;
 mod paths;
 mod run;
+mod services;
 mod setup;
 mod test;
 #[cfg(test)]
@@ -57,6 +58,12 @@ enum Verb {
     Tidy,
     /// Write docs/config.md, docs/errors.md and docs/cli.md again.
     Docs,
+    /// Start or stop real Kafka and Cassandra, or say what runs.
+    Services {
+        /// What to do.
+        #[command(subcommand)]
+        verb: services::Verb,
+    },
     /// Build the benchmarks in release and run them; arguments go to them.
     #[command(disable_help_flag = true)]
     Bench {
@@ -85,6 +92,7 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
         Verb::Fix => ci::fix(),
         Verb::Tidy => tidy::tidy(),
         Verb::Docs => docs::write(),
+        Verb::Services { verb } => services::services(verb),
         Verb::Bench { args } => bench::bench(&args),
     }
 }

@@ -13,6 +13,7 @@ use crate::{run, tools, web};
 pub fn setup() -> Result<ExitCode> {
     tools::c_compiler()?;
     tools::ensure(tools::BUILD)?;
+    tools::ensure(tools::JAVA)?;
     tools::ensure(tools::TEST)?;
     web::node()?;
     run::say("everything is there; next: cargo xtask demo, or cargo xtask test");

@@ -9,6 +9,7 @@ use std::process::{ExitCode, Stdio};
 use anyhow::{Context, Result};
 
 use crate::run::{cargo, run, say};
+use crate::services::Running;
 use crate::{ci, mock, paths, tools, web};
 
 /// How many checks passed and failed.
@@ -27,6 +28,7 @@ pub struct Counts {
 pub fn test(filter: &[String]) -> Result<ExitCode> {
     tools::c_compiler()?;
     tools::ensure(tools::BUILD)?;
+    tools::ensure(tools::JAVA)?;
     tools::ensure(tools::TEST)?;
     web::build()?;
     let mut counts = Counts::default();
@@ -64,6 +66,10 @@ fn tests(filter: &[String]) -> Result<Counts> {
     command
         .args(["test", "--locked", "--no-fail-fast", "--"])
         .args(filter);
+    let services = services()?;
+    if let Some(services) = &services {
+        command.envs(services.environment());
+    }
     command.env("FULMAR_IMDS_MOCK", mock::ensure_installed()?);
     if let Some(shared) = paths::shared() {
         command.env("FULMAR_SHARED", shared);
@@ -90,6 +96,15 @@ fn tests(filter: &[String]) -> Result<Counts> {
         counts.failed = 1;
     }
     Ok(counts)
+}
+
+/// Starts real Kafka and Cassandra for this run, unless the environment names running ones.
+fn services() -> Result<Option<Running>> {
+    let named = |name| std::env::var_os(name).is_some();
+    if named("FULMAR_KAFKA") && named("FULMAR_CASSANDRA") {
+        return Ok(None);
+    }
+    Running::start(true).map(Some)
 }
 
 impl Counts {

@@ -63,8 +63,8 @@ pub const BUILD: &[Tool] = &[
     },
 ];
 
-/// What the tests need beyond that.
-pub const TEST: &[Tool] = &[
+/// What real Kafka and Cassandra need.
+pub const JAVA: &[Tool] = &[
     Tool {
         name: "Java",
         probe: Probe::Program(&["java"]),
@@ -77,6 +77,10 @@ pub const TEST: &[Tool] = &[
         packages: &["maven"],
         purpose: "fetching Kafka and Cassandra",
     },
+];
+
+/// What the tests need beyond that.
+pub const TEST: &[Tool] = &[
     Tool {
         name: "Go",
         probe: Probe::Program(&["go"]),
