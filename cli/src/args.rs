@@ -73,6 +73,8 @@ pub enum Verb {
     Supervisor(verbs::supervisor::Args),
     /// Run Nimbus and supervisors on this machine, for development.
     Dev(verbs::dev::Args),
+    /// Run the whole pipeline on this machine and check it end to end.
+    Demo(verbs::demo::Args),
     /// Submit a topology's program.
     Submit(verbs::submit::Args),
     /// List the topologies.
@@ -91,6 +93,10 @@ pub enum Verb {
     Events(verbs::events::Args),
     /// Run the embedded Kafka broker, for demos and tests.
     Broker(verbs::broker::Args),
+    /// Run the embedded store, which stands in for Cassandra in demos and tests.
+    Store(verbs::store::Args),
+    /// Run the query service of the Wi-Fi pipeline.
+    Query(verbs::query::Args),
     /// Send simulated telemetry to Kafka.
     Source(verbs::source::Args),
     /// Run, or describe, a shipped topology; submit it with `fulmar submit NAME`.

@@ -2,6 +2,7 @@
 
 mod args;
 mod client;
+mod demo;
 mod failure;
 mod output;
 mod settings;

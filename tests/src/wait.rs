@@ -24,3 +24,19 @@ pub fn wait_for<T>(what: &str, most: Duration, mut ask: impl FnMut() -> Option<T
 pub fn wait_until(what: &str, most: Duration, mut holds: impl FnMut() -> bool) {
     wait_for(what, most, || holds().then_some(()));
 }
+
+/// Waits until a condition holds; what to say when it does not is asked at the deadline.
+///
+/// # Panics
+/// When the deadline passes.
+pub fn wait_until_or(
+    most: Duration,
+    mut holds: impl FnMut() -> bool,
+    mut why: impl FnMut() -> String,
+) {
+    let end = Instant::now() + most;
+    while !holds() {
+        assert!(Instant::now() < end, "waited {most:?} in vain: {}", why());
+        std::thread::sleep(Duration::from_millis(20)); // poll: the one pause of all integration tests
+    }
+}

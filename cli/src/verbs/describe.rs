@@ -25,6 +25,7 @@ pub fn run(common: &Common, args: &Args) -> Done {
     block_on(async {
         let mut client = Client::connect(common).await?;
         let request = pb::GetTopologyInfoRequest {
+            without_windows: true,
             name_or_id: args.name.clone(),
         };
         let answer = client.nimbus.get_topology_info(request).await;

@@ -4,14 +4,17 @@ pub mod activate;
 pub mod broker;
 pub mod completions;
 pub mod deactivate;
+pub mod demo;
 pub mod describe;
 pub mod dev;
 pub mod events;
 pub mod kill;
 pub mod list;
 pub mod nimbus;
+pub mod query;
 pub mod rebalance;
 pub mod source;
+pub mod store;
 pub mod submit;
 pub mod supervisor;
 pub mod topology;
@@ -30,6 +33,7 @@ pub fn run(cli: Cli) -> Done {
         Verb::Nimbus(args) => nimbus::run(common, &args),
         Verb::Supervisor(args) => supervisor::run(common, &args),
         Verb::Dev(args) => dev::run(common, &args),
+        Verb::Demo(args) => demo::run(common, &args),
         Verb::Submit(args) => submit::run(common, &args),
         Verb::List(_) => list::run(common),
         Verb::Describe(args) => describe::run(common, &args),
@@ -39,6 +43,8 @@ pub fn run(cli: Cli) -> Done {
         Verb::Kill(args) => kill::run(common, &args),
         Verb::Events(args) => events::run(common, &args),
         Verb::Broker(args) => broker::run(&args),
+        Verb::Store(args) => store::run(common, &args),
+        Verb::Query(args) => query::run(&args),
         Verb::Source(args) => source::run(common, &args),
         Verb::Topology(args) => topology::run(&args),
         Verb::Version(_) => version::run(common),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use fulmar_kafka::partitioner::partition_of;
 use fulmar_kafka::producer::{Delivered, Producer, Record};
 use fulmar_wifi::generator::Generator;
 use prost::Message;
@@ -71,7 +72,7 @@ pub fn run(common: &Common, args: &Args) -> Done {
         }
         for t in world.by_ref().take((due - sent).min(BURST) as usize) {
             let key = format!("{}/{}/{}", t.org, t.site, t.ap);
-            let partition = partition_of(&key, args.partitions);
+            let partition = partition_of(key.as_bytes(), args.partitions);
             let record = Record {
                 topic: args.topic.clone(),
                 partition: Some(partition),
@@ -119,12 +120,4 @@ fn send(producer: &Producer, record: Record, confirmed: &Arc<AtomicU64>, failed:
             next = Some(*back);
         }
     }
-}
-
-/// FNV-1a of the key, as a partition: the same for everybody who sends telemetry.
-fn partition_of(key: &str, partitions: i32) -> i32 {
-    let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    });
-    ((hash >> 16) % partitions.max(1) as u64) as i32
 }

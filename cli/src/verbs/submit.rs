@@ -160,6 +160,7 @@ async fn runs(client: &mut Client, name: &str, most: Duration) -> Done {
     loop {
         every.tick().await;
         let request = pb::GetTopologyInfoRequest {
+            without_windows: true,
             name_or_id: name.to_owned(),
         };
         let answer = client.nimbus.get_topology_info(request).await;

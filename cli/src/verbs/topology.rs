@@ -8,7 +8,7 @@ use fulmar_api::config::keys::did_you_mean;
 use crate::failure::{Done, Failure};
 
 /// Names of the shipped topologies.
-pub const SHIPPED: [&str; 1] = ["wifi"];
+pub const SHIPPED: [&str; 3] = ["aggregation", "anomaly", "wifi"];
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -27,6 +27,8 @@ pub fn run(args: &Args) -> Done {
         .into_iter()
         .chain(args.words.iter().cloned());
     let code = match args.name.as_str() {
+        "aggregation" => fulmar::program::main_from(words, fulmar_aggregation::topology),
+        "anomaly" => fulmar::program::main_from(words, fulmar_anomaly::topology),
         "wifi" => fulmar::program::main_from(words, fulmar_wifi::topology),
         name => {
             let hint = did_you_mean(name, SHIPPED.into_iter());

@@ -1,7 +1,10 @@
 //! Every integration test, in one binary: through the user's door, with real processes.
 
+mod aggregation;
+mod cassandra;
 mod cluster;
 mod harness;
+mod pipeline;
 mod program;
 mod supervisor;
 mod wifi;

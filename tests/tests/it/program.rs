@@ -113,11 +113,12 @@ fn it_runs_for_the_time_asked_and_ends_with_zero() {
 #[test]
 fn it_ends_at_once_when_interrupted() {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut process = Process::start(
-        "word-count",
-        &mut Command::new(example("word-count")),
-        dir.path(),
-    );
+    // A shell that runs the tests in the background has them, and all they start, ignore the signal.
+    let mut command = Command::new("env");
+    command
+        .arg("--default-signal=INT")
+        .arg(example("word-count"));
+    let mut process = Process::start("word-count", &mut command, dir.path());
     wait::wait_until("its first line", Duration::from_secs(20), || {
         process.log().contains("Ctrl-C ends it")
     });

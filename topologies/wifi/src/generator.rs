@@ -58,6 +58,22 @@ impl Generator {
         )
     }
 
+    /// Number of clients.
+    pub fn clients(&self) -> u32 {
+        self.clients
+    }
+
+    /// What a client reports at any time, whatever was taken before.
+    pub fn sample(&self, client: u32, time_ms: i64) -> Telemetry {
+        let minute = time_ms.div_euclid(INTERVAL_MS).unsigned_abs();
+        self.record(client % self.clients, minute, time_ms)
+    }
+
+    /// Access point of a client.
+    pub fn ap_of(client: u32) -> u32 {
+        client / CLIENTS_PER_AP
+    }
+
     /// A number between 0 and 1 that depends on nothing but its arguments.
     fn chance(&self, what: u64, who: u64, when: u64) -> f64 {
         // SplitMix64's finisher (Steele, Lea, Flood 2014).

@@ -1,0 +1,97 @@
+//! `fulmar demo`: the main job on one machine, checked end to end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::args::{Common, Output};
+use crate::client::block_on;
+use crate::demo::{self, Plan};
+use crate::failure::{Done, Failure};
+use crate::settings;
+use crate::verbs::nimbus::ended;
+
+/// Faults that can be put in.
+const SABOTAGE: [&str; 3] = ["drop-one", "double-one", "stale-window"];
+
+/// Arguments.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  fulmar demo\n  fulmar demo --for 60s --headless --report report.json\n  fulmar demo --sabotage drop-one   (must exit 1)"
+)]
+pub struct Args {
+    /// How long telemetry is sent.
+    #[arg(long = "for", default_value = "60s", value_parser = settings::duration)]
+    run_for: Duration,
+    /// Telemetry records a second.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    rate: u64,
+    /// The same seed gives the same world.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Lines of progress instead of one that rewrites itself.
+    #[arg(long)]
+    headless: bool,
+    /// Write the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Write records, estimates and rows, for others to recount.
+    #[arg(long, value_name = "DIR")]
+    dump: Option<PathBuf>,
+    /// Put a fault in, to see that the check finds it.
+    #[arg(long, value_parser = SABOTAGE)]
+    sabotage: Option<String>,
+    /// Leave everything running at the end.
+    #[arg(long)]
+    keep: bool,
+    /// Brokers to use instead of the embedded one; topics of 64 partitions must be there and empty.
+    #[arg(long, value_name = "HOST:PORT")]
+    kafka: Option<String>,
+    /// Store to use instead of the embedded one: cassandra://….
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+}
+
+/// Runs the verb.
+pub fn run(common: &Common, args: &Args) -> Done {
+    let plan = Plan {
+        run_for: args.run_for,
+        rate: args.rate,
+        seed: args.seed,
+        headless: args.headless,
+        keep: args.keep,
+        dump: args.dump.clone(),
+        kafka: args.kafka.clone(),
+        store: args.store.clone(),
+        sabotage: args.sabotage.clone(),
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = stop.clone();
+    let report = block_on(async {
+        tokio::spawn(async move {
+            ended().await;
+            told.store(true, Ordering::Relaxed);
+        });
+        tokio::task::spawn_blocking(move || demo::run(&plan, &stop))
+            .await
+            .map_err(Failure::here)?
+    })?;
+    let json = serde_json::to_value(&report).map_err(Failure::here)?;
+    if let Some(file) = &args.report {
+        std::fs::write(file, format!("{json:#}\n"))
+            .map_err(|e| Failure::Failed(format!("--report {}: {e}", file.display())))?;
+    }
+    match common.output {
+        Output::Json => println!("{json:#}"),
+        Output::Table => print!("\n{}", report.words()),
+    }
+    if report.ok {
+        Ok(())
+    } else {
+        Err(Failure::Failed(format!(
+            "the demo failed: {}",
+            report.reasons.join("; ")
+        )))
+    }
+}
