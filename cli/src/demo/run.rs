@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use fulmar_wifi::generator::{Generator, Incident};
+use fulmar_wifi::world::Records;
 use serde_json::json;
 
 use super::check;
@@ -17,9 +17,10 @@ use super::gauge::{Ends, Gauge, Lag};
 use super::history;
 use super::memory;
 use super::recount::{KINDS, WINDOW_MS};
-use super::report::{IncidentReport, Report};
+use super::report::Report;
 use super::source::{self, Sent, Source};
 use super::watch::Watch;
+use super::world::Scene;
 use crate::failure::Failure;
 
 /// Event time runs so many times faster than the clock.
@@ -40,8 +41,10 @@ pub struct Plan {
     pub run_for: Duration,
     /// Records a second.
     pub rate: u64,
-    /// Of the simulated world.
+    /// Of the simulated world, or of the jitter of a recorded one.
     pub seed: u64,
+    /// Folder of recorded telemetry to replay.
+    pub data: Option<PathBuf>,
     /// No progress line that rewrites itself.
     pub headless: bool,
     /// Leave everything running at the end.
@@ -56,40 +59,10 @@ pub struct Plan {
     pub sabotage: Option<String>,
 }
 
-/// The simulated world and the incident in it.
-struct World {
-    generator: Generator,
-    org: String,
-    incident: IncidentReport,
-}
-
-fn now_ms() -> i64 {
+/// The clock, in ms since the epoch.
+pub fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |d| d.as_millis() as i64)
-}
-
-fn world(plan: &Plan) -> World {
-    let span = plan.run_for.as_millis() as i64 * SPEED;
-    let start = now_ms() - span;
-    // A client reports once a minute of event time, so that many clients make the rate.
-    let clients = (plan.rate * 60 / SPEED as u64).clamp(1, u64::from(u32::MAX)) as u32;
-    let aps = Generator::ap_of(clients.saturating_sub(1)) + 1;
-    let ap = (plan.seed % u64::from(aps)) as u32;
-    // From 30 % to 65 % of the time: in an hour, two whole windows wherever they begin.
-    let (from_ms, to_ms) = (start + span * 30 / 100, start + span * 65 / 100);
-    let incident = Incident { ap, from_ms, to_ms };
-    let (org, _, name) = Generator::names(ap);
-    let injected = format!("{org}/{name}");
-    World {
-        generator: Generator::new(plan.seed, clients, start, Some(incident)),
-        org,
-        incident: IncidentReport {
-            injected,
-            from_ms,
-            to_ms,
-            ..IncidentReport::default()
-        },
-    }
 }
 
 /// Runs it; the report says whether all was well.
@@ -107,6 +80,8 @@ pub fn run(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
     } else {
         folder.path().to_owned()
     };
+    // Before anything is started: a folder that cannot be read is told at once.
+    let scene = Scene::of(plan)?;
     let dump = Arc::new(Dump::to(plan.dump.clone())?);
     let children = Arc::new(Children::new(&dir.join("logs"), dump.clone())?);
     let started = Instant::now();
@@ -125,14 +100,13 @@ pub fn run(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
         cluster.store,
         dir.display()
     );
-    let world = world(plan);
     submit(&cluster, plan)?;
     let watch = Watch::start(&cluster.kafka, PARTITIONS, dump.clone())?;
     let rows = history::publish(
         &cluster.kafka,
         PARTITIONS,
-        &world.generator,
-        world.incident.from_ms - plan.run_for.as_millis() as i64 * SPEED * 30 / 100,
+        scene.world.as_ref(),
+        scene.incident.from_ms - plan.run_for.as_millis() as i64 * SPEED * 30 / 100,
     )?;
     println!(
         "ready     after {:.1} s; {rows} rows of history",
@@ -152,11 +126,11 @@ pub fn run(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
         kafka: cluster.kafka.clone(),
         cassandra: cluster.store.clone(),
         page: cluster.page.clone(),
-        incident: world.incident.clone(),
+        incident: scene.incident.clone(),
         ..Report::default()
     };
-    demo.drive(world.generator.clone(), &mut report)?;
-    demo.judge(&world, &dump, &mut report)?;
+    demo.drive(scene.records(), &mut report)?;
+    demo.judge(&scene, &dump, &mut report)?;
     report.restarts = children.restarts();
     report.reasons.extend(dump.finish());
     report.ok = report.reasons.is_empty();
@@ -199,7 +173,7 @@ struct Demo<'a> {
 
 impl Demo<'_> {
     /// Sends telemetry for the time asked for, gives the warning at half time, and looks after everything meanwhile.
-    fn drive(&self, world: Generator, report: &mut Report) -> Result<(), Failure> {
+    fn drive(&self, world: Records, report: &mut Report) -> Result<(), Failure> {
         let source = Source {
             servers: self.cluster.kafka.clone(),
             rate: self.plan.rate,
@@ -310,7 +284,7 @@ impl Demo<'_> {
     }
 
     /// Waits until all is there, or the time is over, and writes down what was found.
-    fn judge(&self, world: &World, dump: &Dump, report: &mut Report) -> Result<(), Failure> {
+    fn judge(&self, scene: &Scene, dump: &Dump, report: &mut Report) -> Result<(), Failure> {
         if !self.plan.headless {
             println!();
         }
@@ -360,7 +334,7 @@ impl Demo<'_> {
         asked?;
         report.reasons.extend(difference);
         check::dump(&rows, dump);
-        self.incident(world, report, &gauge, &mut lag);
+        self.incident(scene, report, &gauge, &mut lag);
         self.drained(report);
         if self.plan.run_for >= Duration::from_secs(60) && report.windows_closed < WINDOWS {
             report.reasons.push(format!(
@@ -409,14 +383,14 @@ impl Demo<'_> {
         slowest.div_euclid(WINDOW_MS) * WINDOW_MS
     }
 
-    fn incident(&self, world: &World, report: &mut Report, gauge: &Gauge, lag: &mut Lag) {
+    fn incident(&self, scene: &Scene, report: &mut Report, gauge: &Gauge, lag: &mut Lag) {
         if !crate::verbs::topology::SHIPPED.contains(&"anomaly") {
             return;
         }
         let end = Instant::now() + Duration::from_secs(20);
         loop {
             check::incident(
-                &world.org,
+                &scene.org,
                 &mut report.incident,
                 self.watch.seen().anomalies.values(),
             );

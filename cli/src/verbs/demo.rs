@@ -30,6 +30,9 @@ pub struct Args {
     /// The same seed gives the same world.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Replay recorded telemetry from this folder (*.csv.gz, columns of the ns-3 data set) instead of simulating it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Lines of progress instead of one that rewrites itself.
     #[arg(long)]
     headless: bool,
@@ -59,6 +62,7 @@ pub fn run(common: &Common, args: &Args) -> Done {
         run_for: args.run_for,
         rate: args.rate,
         seed: args.seed,
+        data: args.data.clone(),
         headless: args.headless,
         keep: args.keep,
         dump: args.dump.clone(),
