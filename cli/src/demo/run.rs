@@ -28,7 +28,13 @@ pub const SPEED: i64 = 60;
 /// Partitions of every topic.
 const PARTITIONS: i32 = 64;
 /// How long after the last record everything may take to be there.
-const SETTLE: Duration = Duration::from_secs(120);
+const SETTLE: Duration = Duration::from_secs(180);
+/// When nothing has come for so long, nothing will: longer than any restart or replay takes.
+const STILL: Duration = Duration::from_secs(40);
+/// How long the baselines may take to read their past.
+const PAST: Duration = Duration::from_secs(120);
+/// The past counts as read when its commits are less behind than this, in percent of what the broker keeps.
+const READ: i64 = 10;
 /// How often processes, commits and memory are looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// Windows that a run of a minute or more must close.
@@ -108,10 +114,6 @@ pub fn run(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
         scene.world.as_ref(),
         scene.incident.from_ms - plan.run_for.as_millis() as i64 * SPEED * 30 / 100,
     )?;
-    println!(
-        "ready     after {:.1} s; {rows} rows of history",
-        started.elapsed().as_secs_f64()
-    );
     let demo = Demo {
         plan,
         dir: &dir,
@@ -129,6 +131,11 @@ pub fn run(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
         incident: scene.incident.clone(),
         ..Report::default()
     };
+    demo.past()?;
+    println!(
+        "ready     after {:.1} s; {rows} rows of history",
+        started.elapsed().as_secs_f64()
+    );
     demo.drive(scene.records(), &mut report)?;
     demo.judge(&scene, &dump, &mut report)?;
     report.restarts = children.restarts();
@@ -172,6 +179,27 @@ struct Demo<'a> {
 }
 
 impl Demo<'_> {
+    /// Waits until the baselines have read their past, so that it costs the run nothing.
+    fn past(&self) -> Result<(), Failure> {
+        let gauge = Gauge::new(&self.cluster.kafka, PARTITIONS)?;
+        let end = Instant::now() + PAST;
+        loop {
+            // What cannot go on is told by the run itself.
+            let _ = self.children.tend();
+            let lag = gauge.look(&self.sent, || Ends::from(&self.watch.seen()));
+            if lag.percent < READ || self.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(Failure::Failed(format!(
+                    "the topology anomaly did not read its history within {PAST:?}: commits are {} % behind on {}; look at the workers' logs",
+                    lag.percent, lag.topic
+                )));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Sends telemetry for the time asked for, gives the warning at half time, and looks after everything meanwhile.
     fn drive(&self, world: Records, report: &mut Report) -> Result<(), Failure> {
         let source = Source {
@@ -290,14 +318,20 @@ impl Demo<'_> {
         }
         let gauge = Gauge::new(&self.cluster.kafka, PARTITIONS)?;
         let (end, mut lag) = (Instant::now() + SETTLE, Lag::default());
-        let wait =
+        let mut moved = (0, Instant::now());
+        let mut wait =
             |report: &mut Report, lag: &mut Lag, done: &mut dyn FnMut(&mut Report) -> bool| {
                 while report.reasons.is_empty()
                     && !done(report)
                     && Instant::now() < end
+                    && moved.1.elapsed() < STILL
                     && !self.stop.load(Ordering::Relaxed)
                 {
                     self.look(report, &gauge, lag);
+                    let now = self.watch.seen().all();
+                    if now != moved.0 {
+                        moved = (now, Instant::now());
+                    }
                     std::thread::sleep(LOOK);
                 }
             };

@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(long = "for", default_value = "60s", value_parser = settings::duration)]
     run_for: Duration,
     /// Telemetry records a second.
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 22_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: u64,
     /// The same seed gives the same world.
     #[arg(long, default_value_t = 1)]
