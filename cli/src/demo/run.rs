@@ -15,7 +15,7 @@ use super::cluster::{self, Cluster};
 use super::dump::Dump;
 use super::gauge::{Ends, Gauge, Lag};
 use super::history;
-use super::memory;
+use super::memory::{self, Workers};
 use super::recount::{KINDS, WINDOW_MS};
 use super::report::Report;
 use super::source::{self, Sent, Source};
@@ -120,6 +120,8 @@ pub fn run(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
         children: &children,
         cluster: &cluster,
         watch: &watch,
+        dump: &dump,
+        workers: Workers::default(),
         sent: Arc::new(Sent::new(PARTITIONS)),
         stop,
     };
@@ -137,7 +139,7 @@ pub fn run(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
         started.elapsed().as_secs_f64()
     );
     demo.drive(scene.records(), &mut report)?;
-    demo.judge(&scene, &dump, &mut report)?;
+    demo.judge(&scene, &mut report)?;
     report.restarts = children.restarts();
     report.reasons.extend(dump.finish());
     report.ok = report.reasons.is_empty();
@@ -174,6 +176,8 @@ struct Demo<'a> {
     children: &'a Arc<Children>,
     cluster: &'a Cluster,
     watch: &'a Watch,
+    dump: &'a Dump,
+    workers: Workers,
     sent: Arc<Sent>,
     stop: &'a Arc<AtomicBool>,
 }
@@ -280,8 +284,8 @@ impl Demo<'_> {
         for (name, pid) in self.children.pids() {
             note(name, pid);
         }
-        for (pid, file) in memory::workers(self.dir) {
-            note(format!("worker {pid} {}", topology_of(&file)), pid);
+        for (pid, topology) in self.workers.look(self.dir, self.dump) {
+            note(format!("worker {pid} {topology}"), pid);
         }
         note("demo".to_owned(), std::process::id());
     }
@@ -312,7 +316,7 @@ impl Demo<'_> {
     }
 
     /// Waits until all is there, or the time is over, and writes down what was found.
-    fn judge(&self, scene: &Scene, dump: &Dump, report: &mut Report) -> Result<(), Failure> {
+    fn judge(&self, scene: &Scene, report: &mut Report) -> Result<(), Failure> {
         if !self.plan.headless {
             println!();
         }
@@ -367,7 +371,7 @@ impl Demo<'_> {
         }
         asked?;
         report.reasons.extend(difference);
-        check::dump(&rows, dump);
+        check::dump(&rows, self.dump);
         self.incident(scene, report, &gauge, &mut lag);
         self.drained(report);
         if self.plan.run_for >= Duration::from_secs(60) && report.windows_closed < WINDOWS {
@@ -457,12 +461,4 @@ impl Demo<'_> {
                 .push("the node with the termination warning was not drained".to_owned()),
         }
     }
-}
-
-/// The topology's name out of a worker's file, for people.
-fn topology_of(file: &str) -> String {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let found: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let id = found["topology_id"].as_str().unwrap_or("?");
-    id.split('-').next().unwrap_or(id).to_owned()
 }
