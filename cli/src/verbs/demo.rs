@@ -48,7 +48,7 @@ pub struct Args {
     /// Leave everything running at the end.
     #[arg(long)]
     keep: bool,
-    /// Brokers to use instead of the embedded one; topics of 64 partitions must be there and empty.
+    /// Brokers to use instead of the embedded one; the topics are made, or must be empty and have 64 partitions.
     #[arg(long, value_name = "HOST:PORT")]
     kafka: Option<String>,
     /// Store to use instead of the embedded one: cassandra://….

@@ -6,6 +6,7 @@
 //! * [`offsets`], [`batches`], [`records`]: what of a partition is under way (pure).
 //! * [`partitioner`]: which partition a key goes to, as Kafka has it (pure).
 //! * [`settings`], [`error`]: how both are set up, and what can go wrong.
+//! * [`topics`], [`reset`]: topics made where they are missing, offsets set while nothing runs.
 //! * [`broker`]: the embedded broker of demos and tests.
 
 pub mod batch_spout;
@@ -21,6 +22,7 @@ pub mod reset;
 pub mod settings;
 pub mod source;
 pub mod spout;
+pub mod topics;
 
 pub use batch_spout::KafkaBatchSpout;
 pub use bolt::KafkaBolt;
