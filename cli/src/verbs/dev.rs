@@ -1,9 +1,11 @@
-//! `fulmar dev`: Nimbus and supervisors in one process on this machine.
+//! `fulmar dev`: Nimbus, supervisors and the page in one process on this machine.
 
 use std::path::PathBuf;
 
 use fulmar_nimbus::NimbusConfig;
 use fulmar_supervisor::SupervisorConfig;
+use fulmar_ui::UiConfig;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::args::Common;
@@ -11,6 +13,7 @@ use crate::client::block_on;
 use crate::failure::{Done, Failure};
 use crate::settings;
 use crate::verbs::nimbus::{ended, listen};
+use crate::verbs::ui::plainly;
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -31,16 +34,38 @@ pub struct Args {
     /// First slot port; the next ones follow.
     #[arg(long, default_value_t = 6700)]
     slot_port: u16,
+    /// The page's port; default: 8080, or any free one where that is taken.
+    #[arg(long)]
+    ui_port: Option<u16>,
+    /// The query service of the Wi-Fi pipeline, for the Wi-Fi page.
+    #[arg(long, value_name = "HOST:PORT")]
+    query: Option<String>,
     /// Folder of everything; default: below storm.local.dir.
     #[arg(long)]
     dir: Option<PathBuf>,
+}
+
+const HOST: &str = "127.0.0.1";
+
+/// The page's listener: the port that was asked for, else Storm's, else any.
+async fn page(asked: Option<u16>) -> Result<TcpListener, Failure> {
+    if let Some(port) = asked {
+        return TcpListener::bind((HOST, port)).await.map_err(|e| {
+            Failure::Failed(format!(
+                "cannot listen on {HOST}:{port}: {e}; end the process that holds it, or choose another with --ui-port"
+            ))
+        });
+    }
+    match TcpListener::bind((HOST, settings::UI_PORT)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => listen(HOST, 0).await,
+    }
 }
 
 /// Runs everything until SIGTERM or Ctrl-C; the workers end with it.
 pub fn run(common: &Common, args: &Args) -> Done {
     let dir = settings::dir(common, &args.dir, "dev")?;
     let conf = settings::load(common)?;
-    const HOST: &str = "127.0.0.1";
     block_on(async {
         let (stop, stopped) = watch::channel(false);
         let told = |mut stopped: watch::Receiver<bool>| async move {
@@ -83,6 +108,20 @@ pub fn run(common: &Common, args: &Args) -> Done {
                     .map_err(Failure::here)
             });
         }
+        let listener = page(args.ui_port).await?;
+        let address = listener.local_addr().map_err(Failure::here)?;
+        println!("page          http://{address}/{}", plainly());
+        let config = UiConfig {
+            nimbus: vec![nimbus.clone()],
+            query: args.query.clone(),
+            conf,
+        };
+        let until = told(stopped.clone());
+        tasks.spawn(async move {
+            fulmar_ui::run(config, listener, until)
+                .await
+                .map_err(Failure::here)
+        });
         println!("submit with   fulmar submit PROGRAM --nimbus {nimbus}");
         let first = tokio::select! {
             () = ended() => None,
