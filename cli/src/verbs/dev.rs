@@ -1,12 +1,15 @@
 //! `fulmar dev`: Nimbus, supervisors and the page in one process on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
+use fulmar_api::Config;
 use fulmar_nimbus::NimbusConfig;
 use fulmar_supervisor::SupervisorConfig;
 use fulmar_ui::UiConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::args::Common;
 use crate::client::block_on;
@@ -47,6 +50,9 @@ pub struct Args {
 
 const HOST: &str = "127.0.0.1";
 
+/// Ready when a daemon is to end.
+type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The page's listener: the port that was asked for, else Storm's, else any.
 async fn page(asked: Option<u16>) -> Result<TcpListener, Failure> {
     if let Some(port) = asked {
@@ -68,9 +74,9 @@ pub fn run(common: &Common, args: &Args) -> Done {
     let conf = settings::load(common)?;
     block_on(async {
         let (stop, stopped) = watch::channel(false);
-        let told = |mut stopped: watch::Receiver<bool>| async move {
-            // A sender that is gone means the same.
-            let _ = stopped.wait_for(|s| *s).await;
+        let mut daemons = Daemons {
+            stopped,
+            running: JoinSet::new(),
         };
         let nimbus = format!("{HOST}:{}", args.port);
         let listener = listen(HOST, args.port).await?;
@@ -78,35 +84,10 @@ pub fn run(common: &Common, args: &Args) -> Done {
             dir: dir.join("nimbus"),
             host: HOST.to_owned(),
         };
-        let mut tasks = tokio::task::JoinSet::new();
-        let until = told(stopped.clone());
-        tasks.spawn(async move {
-            fulmar_nimbus::run(config, listener, until)
-                .await
-                .map_err(Failure::here)
-        });
+        daemons.start(|until| fulmar_nimbus::run(config, listener, until));
         println!("nimbus        {nimbus}");
         for n in 0..args.supervisors {
-            let config = SupervisorConfig::from_conf(&conf, HOST, vec![nimbus.clone()]);
-            let mut config = config.map_err(|e| Failure::Usage(e.to_string()))?;
-            config.dir = dir.join(format!("supervisor-{}", n + 1));
-            let first = args.slot_port + n * args.slots;
-            config.slots = (first..first + args.slots).collect();
-            config.stop_workers = true;
-            config.check().map_err(|e| Failure::Usage(e.to_string()))?;
-            let port = args.supervisor_port - n;
-            let listener = listen(HOST, port).await?;
-            println!(
-                "supervisor {}  {HOST}:{port}, slots {first}-{}",
-                n + 1,
-                first + args.slots - 1
-            );
-            let until = told(stopped.clone());
-            tasks.spawn(async move {
-                fulmar_supervisor::run(config, listener, until)
-                    .await
-                    .map_err(Failure::here)
-            });
+            supervisor(&mut daemons, args, &conf, &dir, &nimbus, n).await?;
         }
         let listener = page(args.ui_port).await?;
         let address = listener.local_addr().map_err(Failure::here)?;
@@ -116,16 +97,11 @@ pub fn run(common: &Common, args: &Args) -> Done {
             query: args.query.clone(),
             conf,
         };
-        let until = told(stopped.clone());
-        tasks.spawn(async move {
-            fulmar_ui::run(config, listener, until)
-                .await
-                .map_err(Failure::here)
-        });
+        daemons.start(|until| fulmar_ui::run(config, listener, until));
         println!("submit with   fulmar submit PROGRAM --nimbus {nimbus}");
         let first = tokio::select! {
             () = ended() => None,
-            first = tasks.join_next() => first,
+            first = daemons.running.join_next() => first,
         };
         // Nobody listens when all have ended.
         let _ = stop.send(true);
@@ -133,7 +109,58 @@ pub fn run(common: &Common, args: &Args) -> Done {
         if let Some(Ok(Err(failure))) = first {
             outcome = Err(failure);
         }
-        while tasks.join_next().await.is_some() {}
+        while daemons.running.join_next().await.is_some() {}
         outcome
     })
+}
+
+/// What runs in this process, and the word that ends it.
+struct Daemons {
+    stopped: watch::Receiver<bool>,
+    running: JoinSet<Done>,
+}
+
+impl Daemons {
+    /// Starts one, which is given the future that tells it to end.
+    fn start<F, E>(&mut self, daemon: impl FnOnce(Until) -> F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        let mut stopped = self.stopped.clone();
+        let until: Until = Box::pin(async move {
+            // A sender that is gone means the same.
+            let _ = stopped.wait_for(|s| *s).await;
+        });
+        let daemon = daemon(until);
+        self.running
+            .spawn(async move { daemon.await.map_err(Failure::here) });
+    }
+}
+
+/// One node on this machine.
+async fn supervisor(
+    daemons: &mut Daemons,
+    args: &Args,
+    conf: &Config,
+    dir: &Path,
+    nimbus: &str,
+    n: u16,
+) -> Done {
+    let config = SupervisorConfig::from_conf(conf, HOST, vec![nimbus.to_owned()]);
+    let mut config = config.map_err(|e| Failure::Usage(e.to_string()))?;
+    config.dir = dir.join(format!("supervisor-{}", n + 1));
+    let first = args.slot_port + n * args.slots;
+    config.slots = (first..first + args.slots).collect();
+    config.stop_workers = true;
+    config.check().map_err(|e| Failure::Usage(e.to_string()))?;
+    let port = args.supervisor_port - n;
+    let listener = listen(HOST, port).await?;
+    println!(
+        "supervisor {}  {HOST}:{port}, slots {first}-{}",
+        n + 1,
+        first + args.slots - 1
+    );
+    daemons.start(|until| fulmar_supervisor::run(config, listener, until));
+    Ok(())
 }

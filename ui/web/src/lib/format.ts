@@ -50,7 +50,18 @@ export function moment(ms: number): string {
   return `${day}${two(d.getHours())}:${two(d.getMinutes())}`;
 }
 
-/** Nimbus writes times as milliseconds since 1970 into its texts; people read the time of day. */
-export const readable = (text: string): string => text.replace(/\b1[6-9]\d{11}\b|\b2\d{12}\b/g, (ms) => clock(Number(ms)));
+const TIME = /\b1[6-9]\d{11}\b|\b2\d{12}\b/g;
+const UUID = /\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{8}([0-9a-f]{4})\b/g;
+
+/** Nimbus writes times as milliseconds since 1970 and nodes by their whole ids; people read the time of day, and short names. */
+export const readable = (text: string): string => text.replace(TIME, (ms) => clock(Number(ms))).replace(UUID, '$1…$2');
+
+/** Integers of the wire, in units for people. */
+export function measured(value: number, metric: string): string {
+  if (metric === 'throughput') return `${trim(value / 1_000)} Mbit/s`;
+  if (metric === 'capacity') return `${(value / 10).toFixed(1)} % of airtime`;
+  if (metric === 'coverage') return `${(value / 10).toFixed(1)} dB spare`;
+  return count(value);
+}
 
 export const short = (id: string): string => (id.length > 18 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id);
