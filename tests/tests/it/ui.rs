@@ -222,13 +222,10 @@ fn a_termination_warning_is_told_with_its_times() {
     let (_, before) = ui.get("/api/v1/fulmar/notices");
     assert_eq!(before["notices"], Value::Array(Vec::new()));
     let deadline = before["now_ms"].as_u64().expect("a time") / 1_000 + 120;
-    // The file's form is that of EC2's spot/instance-action; its time is UTC.
-    let time = Command::new("date")
-        .args(["-u", "-d", &format!("@{deadline}"), "+%Y-%m-%dT%H:%M:%SZ"])
-        .output()
-        .expect("date");
-    let time = String::from_utf8_lossy(&time.stdout).trim().to_owned();
-    let notice = format!("{{\"action\":\"terminate\",\"time\":\"{time}\"}}");
+    let notice = format!(
+        r#"{{"kind":"sentence","deadline_ms":{}}}"#,
+        deadline * 1_000
+    );
     // Whole at once: a half-written notice is none.
     let half = cluster.dir.path().join("half");
     std::fs::write(&half, notice).expect("writes");

@@ -84,11 +84,8 @@ impl Page<'_> {
         WINDOWS.iter().map(row).collect()
     }
 
-    /// The rows of one kind; none for a window that nothing is kept for.
+    /// The rows of one kind; zeros for a window that nothing is kept for, as Storm's.
     fn components(&self, spec: &TopologySpec, kind: ComponentKind) -> Vec<Value> {
-        if self.window.secs.is_none() {
-            return Vec::new();
-        }
         let all = spec.components.iter().filter(|c| c.kind == kind);
         all.map(|c| self.component(spec, c)).collect()
     }
