@@ -71,6 +71,8 @@ fn common(at: &str, recorded: &Value, ours: &Value, found: &mut Vec<String>) {
         match o.get(key) {
             // A default that Storm computes, or that is none here.
             None | Some(Value::Null) => {}
+            // Below data lies data: streams in windows.
+            Some(own) if own.is_object() => common(&format!("{at}/{key}"), value, own, found),
             Some(own) => compare(&format!("{at}/{key}"), value, own, found),
         }
     }

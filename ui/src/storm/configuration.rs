@@ -33,10 +33,21 @@ pub fn int(json_conf: &str, key: &str, default: i64) -> i64 {
 fn defaults(wanted: impl Fn(&str) -> bool) -> Map<String, Value> {
     let of = |key: keys::Key| {
         let value = keys::default_of(key.name)?;
-        Some((key.name.to_owned(), serde_json::to_value(value).ok()?))
+        let value = numbers(serde_json::to_value(value).ok()?);
+        Some((key.name.to_owned(), value))
     };
     let all = keys::all().into_iter().filter(|k| wanted(k.name));
     all.filter_map(of).collect()
+}
+
+/// Lists of ports are registered as lists of texts; Storm shows numbers.
+fn numbers(value: Value) -> Value {
+    let Value::Array(list) = value else {
+        return value;
+    };
+    let number = |v: &Value| Some(Value::from(v.as_str()?.parse::<u64>().ok()?));
+    let all: Option<Vec<_>> = list.iter().map(number).collect();
+    Value::Array(all.unwrap_or(list))
 }
 
 fn over(all: &mut Map<String, Value>, conf: &Config) {
