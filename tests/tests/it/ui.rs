@@ -5,7 +5,7 @@ use std::process::Command;
 
 use fulmar_tests::cluster::{Cluster, LONG};
 use fulmar_tests::http::Ui;
-use fulmar_tests::process::example;
+use fulmar_tests::process::{Process, example};
 use fulmar_tests::shape::{differences, differences_of_common};
 use fulmar_tests::wait::{wait_for, wait_until};
 use serde_json::Value;
@@ -268,14 +268,17 @@ fn a_termination_warning_is_told_with_its_times() {
 
 /// The page as a browser builds it.
 fn rendered(browser: &std::ffi::OsStr, ui: &Ui, folder: &std::path::Path, view: &str) -> String {
-    let out = Command::new(browser)
+    let mut command = Command::new(browser);
+    command
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
-        .arg("--virtual-time-budget=6000")
+        // Less than the plain page takes to ask again, or the browser would never come to an end.
+        .arg("--virtual-time-budget=4000")
         .arg(format!("--user-data-dir={}", folder.display()))
-        .arg(format!("{}/{view}", ui.base))
-        .output()
-        .expect("the browser starts");
-    String::from_utf8_lossy(&out.stdout).into_owned()
+        .arg(format!("{}/{view}", ui.base));
+    let dom = tempfile::tempdir().expect("a folder");
+    let mut process = Process::start("browser", &mut command, dom.path());
+    process.wait(LONG);
+    process.log()
 }
 
 #[test]
