@@ -178,7 +178,18 @@ fn doors(
         store,
     ]);
     children.start(spec("query", "query", dir, vec![query], service))?;
-    Ok(format!("http://{nimbus}/"))
+    let page = ports(&[8080])?[0];
+    let address = format!("127.0.0.1:{query}");
+    let server = words([
+        "--nimbus",
+        nimbus,
+        "--port",
+        &page.to_string(),
+        "--query",
+        &address,
+    ]);
+    children.start(spec("ui", "ui", dir, vec![page], server))?;
+    Ok(format!("http://127.0.0.1:{page}/"))
 }
 
 impl Cluster {

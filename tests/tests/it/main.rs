@@ -7,4 +7,5 @@ mod harness;
 mod pipeline;
 mod program;
 mod supervisor;
+mod ui;
 mod wifi;
