@@ -1,6 +1,6 @@
 //! Topics of a pipeline: made where they are missing, refused where they do not fit.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -89,13 +89,22 @@ pub fn first_with_messages<'a>(
         .map_err(|e| Error::Property(e.to_string()))?;
     for topic in topics {
         for partition in 0..partitions {
-            let (_, end) = client
-                .fetch_watermarks(topic, partition, ASK)
-                .map_err(|e| Error::Broker(e.to_string()))?;
-            if end > 0 {
+            if end_of(&client, topic, partition)? > 0 {
                 return Ok(Some(topic));
             }
         }
     }
     Ok(None)
+}
+
+/// The offset behind a partition's last message. A partition that was just made has no leader for a moment.
+fn end_of(client: &BaseConsumer, topic: &str, partition: i32) -> Result<i64, Error> {
+    let until = Instant::now() + KNOWN;
+    loop {
+        match client.fetch_watermarks(topic, partition, ASK) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) if Instant::now() > until => return Err(Error::Broker(error.to_string())),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
 }
