@@ -116,14 +116,19 @@ fn window(
             timestamp: Some(start),
             headers: Vec::new(),
         };
-        let mut next = Some((record, Box::new(|_: Result<(), String>| ()) as _));
-        while let Some((record, told)) = next.take() {
-            if let Err(back) = producer.send(record, told) {
-                std::thread::sleep(Duration::from_millis(5));
-                next = Some(*back);
-            }
-        }
+        send(producer, record);
         rows += 1;
     }
     Ok(rows)
+}
+
+/// Sends, waiting for room where the producer's queue is full.
+fn send(producer: &Producer, record: Record) {
+    let mut next = Some((record, Box::new(|_: Result<(), String>| ()) as _));
+    while let Some((record, told)) = next.take() {
+        if let Err(back) = producer.send(record, told) {
+            std::thread::sleep(Duration::from_millis(5));
+            next = Some(*back);
+        }
+    }
 }

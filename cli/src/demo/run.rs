@@ -80,43 +80,32 @@ pub fn run(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
         .prefix("fulmar-demo-")
         .tempdir()
         .map_err(Failure::here)?;
-    // With --keep it stays, as what runs in it does.
-    let dir = if plan.keep {
-        folder.keep()
-    } else {
-        folder.path().to_owned()
-    };
+    let dir = folder.path().to_owned();
+    let report = within(plan, &dir, stop);
+    // What runs on runs in it, and what failed left its logs there.
+    if plan.keep || !report.as_ref().is_ok_and(|r| r.ok) {
+        println!("logs are kept in {}/logs", folder.keep().display());
+    }
+    report
+}
+
+/// The run in its folder.
+fn within(plan: &Plan, dir: &Path, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
     // Before anything is started: a folder that cannot be read is told at once.
     let scene = Scene::of(plan)?;
     let dump = Arc::new(Dump::to(plan.dump.clone())?);
     let children = Arc::new(Children::new(&dir.join("logs"), dump.clone())?);
     let started = Instant::now();
-    let cluster = cluster::start(
-        &children,
-        &dir,
-        plan.kafka.as_deref(),
-        plan.store.as_deref(),
-        PARTITIONS,
-    )?;
-    println!("page      {}", cluster.page);
-    println!(
-        "nimbus    {}\nkafka     {}\nstore     {}\nlogs      {}/logs",
-        cluster.nimbus,
-        cluster.kafka,
-        cluster.store,
-        dir.display()
-    );
+    let cluster = start(plan, dir, &children)?;
     submit(&cluster, plan)?;
     let watch = Watch::start(&cluster.kafka, PARTITIONS, dump.clone())?;
-    let rows = history::publish(
-        &cluster.kafka,
-        PARTITIONS,
-        scene.world.as_ref(),
-        scene.incident.from_ms - plan.run_for.as_millis() as i64 * SPEED * 30 / 100,
-    )?;
+    let span = plan.run_for.as_millis() as i64 * SPEED;
+    let before = scene.incident.from_ms - span * 30 / 100;
+    let world = scene.world.as_ref();
+    let rows = history::publish(&cluster.kafka, PARTITIONS, world, before)?;
     let demo = Demo {
         plan,
-        dir: &dir,
+        dir,
         children: &children,
         cluster: &cluster,
         watch: &watch,
@@ -134,10 +123,8 @@ pub fn run(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
         ..Report::default()
     };
     demo.past()?;
-    println!(
-        "ready     after {:.1} s; {rows} rows of history",
-        started.elapsed().as_secs_f64()
-    );
+    let took = started.elapsed().as_secs_f64();
+    println!("ready     after {took:.1} s; {rows} rows of history");
     demo.drive(scene.records(), &mut report)?;
     demo.judge(&scene, &mut report)?;
     report.restarts = children.restarts();
@@ -145,14 +132,28 @@ pub fn run(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
     report.ok = report.reasons.is_empty();
     drop(watch);
     if plan.keep {
-        println!(
-            "everything is kept running; end it with: pkill -f {}",
-            dir.display()
-        );
+        let dir = dir.display();
+        println!("everything is kept running; end it with: pkill -f {dir}");
         // What is not dropped is not stopped.
         std::mem::forget(children);
     }
     Ok(report)
+}
+
+/// Starts everything and says where it is.
+fn start(plan: &Plan, dir: &Path, children: &Children) -> Result<Cluster, Failure> {
+    let (kafka, store) = (plan.kafka.as_deref(), plan.store.as_deref());
+    let cluster = cluster::start(children, dir, kafka, store, PARTITIONS)?;
+    for (what, address) in [
+        ("page", &cluster.page),
+        ("nimbus", &cluster.nimbus),
+        ("kafka", &cluster.kafka),
+        ("store", &cluster.store),
+    ] {
+        println!("{what:<9} {address}");
+    }
+    println!("logs      {}/logs", dir.display());
+    Ok(cluster)
 }
 
 fn submit(cluster: &Cluster, plan: &Plan) -> Result<(), Failure> {

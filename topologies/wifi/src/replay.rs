@@ -233,72 +233,77 @@ impl World for Replay {
         let (clone, of) = self.clone_of(client);
         let minute = time_ms.div_euclid(INTERVAL_MS).unsigned_abs();
         let row = &of.rows[minute as usize % of.rows.len()];
-        let (org, site, ap) = self.place(clone, of.ap);
         let number = (clone * self.aps.len() + of.ap) as u32;
-        let hit = self
-            .incident
-            .as_ref()
-            .is_some_and(|i| i.hits(number, time_ms));
+        let incident = self.incident.as_ref();
         let jitter = |what| chance(self.seed, what, u64::from(client), minute) - 0.5;
-        let moved = MOVEMENT_DB * jitter(1);
-        // Busier or calmer by up to a twentieth; never above the whole of the time.
-        let busy = (1.0 + 0.1 * jitter(2)).min(100.0 / row.util_all.max(1.0));
-        let non_wifi = if hit { 80.0 } else { row.util_non_wifi * busy };
+        let mut t = row.telemetry(
+            incident.is_some_and(|i| i.hits(number, time_ms)),
+            MOVEMENT_DB * jitter(1),
+            // Busier or calmer by up to a twentieth; never above the whole of the time.
+            (1.0 + 0.1 * jitter(2)).min(100.0 / row.util_all.max(1.0)),
+        );
+        (t.org, t.site, t.ap) = self.place(clone, of.ap);
+        t.client = format!("{}-{clone}", row.client_id);
+        t.wlan = ["corp", "guest"][(client & 1) as usize].to_owned();
+        t.time_ms = time_ms;
+        t
+    }
+}
+
+impl Row {
+    /// The row as one minute's telemetry without names: moved by some dB, busier by a factor, with an interferer or not.
+    fn telemetry(&self, hit: bool, moved: f64, busy: f64) -> Telemetry {
+        let non_wifi = if hit { 80.0 } else { self.util_non_wifi * busy };
         // An interferer takes the time from everybody.
         let room = if hit {
-            (100.0 - non_wifi) / row.util_all.max(100.0 - non_wifi)
+            (100.0 - non_wifi) / self.util_all.max(100.0 - non_wifi)
         } else {
             busy
         };
-        let per_minute = |count: f64| (count * 60.0 / row.interval_s * busy) as u64;
-        let packets = per_minute(row.tx_packets);
+        let per_minute = |count: f64| (count * 60.0 / self.interval_s * busy) as u64;
+        let packets = per_minute(self.tx_packets);
         let (tx, rx_in, rx_other) = (
-            row.util_tx * room,
-            row.util_rx_in_bss * room,
-            row.util_rx_other_bss * room,
+            self.util_tx * room,
+            self.util_rx_in_bss * room,
+            self.util_rx_other_bss * room,
         );
         let noise = if hit { 12.0 } else { 0.0 };
         Telemetry {
-            time_ms,
-            org,
-            site,
-            ap,
-            client: format!("{}-{clone}", row.client_id),
-            band: row.band.clone(),
-            wlan: ["corp", "guest"][(client & 1) as usize].to_owned(),
+            band: self.band.clone(),
             interval_ms: INTERVAL_MS as u32,
-            channel: row.channel,
-            width_mhz: row.width_mhz,
-            ap_proto: row.ap_proto.clone(),
-            ap_nss: row.ap_nss,
-            ap_tx_power_dbm: row.ap_tx_power_dbm,
-            proto: row.proto.clone(),
-            client_width_mhz: row.client_width_mhz,
-            nss: row.nss,
-            rssi_dbm: row.rssi_dbm.unwrap_or(-75.0) + moved,
-            snr_db: (row.snr_db.unwrap_or(15.0) + moved - noise).max(0.0),
-            noise_floor_dbm: row.noise_floor_dbm.unwrap_or(-94.0) + noise,
-            tx_rate_mbps: row.tx_rate_mbps.unwrap_or(0.0),
-            mcs: row.mcs.unwrap_or(0),
-            tx_nss: row.tx_nss.unwrap_or(0),
-            tx_width_mhz: row.tx_width_mhz.unwrap_or(0),
+            channel: self.channel,
+            width_mhz: self.width_mhz,
+            ap_proto: self.ap_proto.clone(),
+            ap_nss: self.ap_nss,
+            ap_tx_power_dbm: self.ap_tx_power_dbm,
+            proto: self.proto.clone(),
+            client_width_mhz: self.client_width_mhz,
+            nss: self.nss,
+            rssi_dbm: self.rssi_dbm.unwrap_or(-75.0) + moved,
+            snr_db: (self.snr_db.unwrap_or(15.0) + moved - noise).max(0.0),
+            noise_floor_dbm: self.noise_floor_dbm.unwrap_or(-94.0) + noise,
+            tx_rate_mbps: self.tx_rate_mbps.unwrap_or(0.0),
+            mcs: self.mcs.unwrap_or(0),
+            tx_nss: self.tx_nss.unwrap_or(0),
+            tx_width_mhz: self.tx_width_mhz.unwrap_or(0),
             tx_packets: packets,
             tx_retries: if hit {
                 packets
             } else {
-                per_minute(row.tx_retries)
+                per_minute(self.tx_retries)
             },
-            tx_bytes: per_minute(row.tx_bytes),
-            rx_bytes: per_minute(row.rx_bytes),
-            client_airtime_pct: row.client_airtime_pct * room,
+            tx_bytes: per_minute(self.tx_bytes),
+            rx_bytes: per_minute(self.rx_bytes),
+            client_airtime_pct: self.client_airtime_pct * room,
             util_all: non_wifi + tx + rx_in + rx_other,
             util_tx: tx,
             util_rx_in_bss: rx_in,
             util_rx_other_bss: rx_other,
             util_non_wifi: non_wifi,
-            num_clients: row.num_clients,
-            num_active_clients: row.num_active_clients,
-            wired_mbps: row.wired_mbps.unwrap_or(0.0),
+            num_clients: self.num_clients,
+            num_active_clients: self.num_active_clients,
+            wired_mbps: self.wired_mbps.unwrap_or(0.0),
+            ..Telemetry::default()
         }
     }
 }
