@@ -20,6 +20,16 @@ pub enum FirstPollOffsetStrategy {
     UncommittedLatest,
 }
 
+/// How partitions come to the spout's tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Assignment {
+    /// Partition p belongs to the task with index p modulo tasks (Storm's ManualPartitioner): a move costs no rebalance.
+    #[default]
+    ByTaskIndex,
+    /// The group's coordinator hands them out, for those who share a topic with other consumers of the group.
+    GroupSubscription,
+}
+
 /// Event time of a record, in ms since the epoch, from its value and Kafka's own timestamp; `None`
 /// leaves the partition's watermark where it is.
 pub type TimestampExtractor = Arc<dyn Fn(&[u8], i64) -> Option<i64> + Send + Sync>;
@@ -68,6 +78,8 @@ pub struct KafkaSpoutConfig {
     pub topic: String,
     /// `group.id`: under this name offsets are committed, and lag is seen.
     pub group_id: String,
+    /// How partitions come to tasks.
+    pub assignment: Assignment,
     /// Where to begin.
     pub first_poll_offset_strategy: FirstPollOffsetStrategy,
     /// `offset.commit.period.ms`.
@@ -108,6 +120,7 @@ impl KafkaSpoutConfig {
             bootstrap_servers: bootstrap_servers.to_owned(),
             topic: topic.to_owned(),
             group_id: group_id.to_owned(),
+            assignment: Assignment::default(),
             first_poll_offset_strategy: FirstPollOffsetStrategy::default(),
             offset_commit_period: Duration::from_secs(1),
             max_uncommitted_offsets: 100_000,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fulmar_api::Result;
 use fulmar_api::context::TaskContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
@@ -19,13 +19,13 @@ pub const ASK: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// A property is not taken, no broker answers, or the topic is not there.
-pub fn open(
+pub fn open<C: ConsumerContext + Default>(
     config: &KafkaSpoutConfig,
     context: &TaskContext,
-) -> Result<(BaseConsumer, Vec<i32>, Vec<usize>)> {
-    let consumer: BaseConsumer = config
+) -> Result<(BaseConsumer<C>, Vec<i32>, Vec<usize>)> {
+    let consumer: BaseConsumer<C> = config
         .client()
-        .create()
+        .create_with_context(C::default())
         .map_err(|e: KafkaError| Error::Property(e.to_string()))?;
     let metadata = consumer
         .fetch_metadata(Some(&config.topic), ASK)
@@ -60,8 +60,8 @@ pub fn open(
 ///
 /// # Errors
 /// No broker answers.
-pub fn assign(
-    consumer: &BaseConsumer,
+pub fn assign<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
     config: &KafkaSpoutConfig,
     ids: &[i32],
 ) -> Result<Vec<(i32, Option<i64>, String)>> {
