@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::java::{Plan, Service, class_path};
+use super::login;
 use super::maven::Artifact;
 use super::ports;
 use crate::run::output;
@@ -46,7 +47,6 @@ const OPENS: &[&str] = &[
 const LOG: &str = r#"<configuration><appender name="out" class="ch.qos.logback.core.ConsoleAppender">
 <encoder><pattern>%date %-5level %logger{0}: %msg%n</pattern></encoder></appender>
 <root level="WARN"><appender-ref ref="out"/></root>
-<logger name="org.apache.cassandra.auth.CassandraRoleManager" level="INFO"/>
 <logger name="org.apache.cassandra.service.CassandraDaemon" level="INFO"/></configuration>
 "#;
 
@@ -94,7 +94,8 @@ pub fn start(dir: &Path, jars: &Path, secure: bool) -> Result<Service> {
         dir,
         args,
         port,
-        says: secure.then_some("Created default superuser role"),
+        says: None,
+        takes: secure.then_some(login::works),
     };
     let login = if secure { "cassandra:cassandra@" } else { "" };
     let address = format!("cassandra://{login}127.0.0.1:{port}");

@@ -62,6 +62,7 @@ pub fn start(dir: &Path, jars: &Path) -> Result<Service> {
         ],
         port,
         says: Some("Kafka Server started"),
+        takes: None,
     };
     let address = format!("127.0.0.1:{port}");
     plan.start(address.clone(), vec![("FULMAR_KAFKA", address)])

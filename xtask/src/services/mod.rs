@@ -6,6 +6,7 @@
 mod cassandra;
 mod java;
 mod kafka;
+mod login;
 mod maven;
 mod ports;
 mod state;
