@@ -4,6 +4,7 @@ mod aggregation;
 mod cassandra;
 mod cluster;
 mod harness;
+mod kafka;
 mod pipeline;
 mod program;
 mod supervisor;
