@@ -1,1 +1,25 @@
-//! fulmar-spot-plan.
+//! Pools, prices, endurance: the sums behind living on spot (reference: docs/operating.md, "Spot").
+//!
+//! Nothing here reads a file, a clock or a network: texts and times come in as values, and chance comes from
+//! a seed, so that every answer can be repeated.
+//!
+//! * [`chance`], [`error`], [`table`]: seeds, what is refused, CSV texts.
+//! * [`pools`], [`trace`], [`losses`]: what the nodes stand in, and what takes them.
+//! * [`models`], [`replay`], [`whatif`]: how many nodes more a target needs, by three models.
+//! * [`topologies`]: which losses each topology of a cluster bears.
+
+pub mod chance;
+pub mod error;
+pub mod losses;
+pub mod models;
+pub mod pools;
+pub mod replay;
+pub mod table;
+pub mod topologies;
+pub mod trace;
+pub mod whatif;
+
+#[cfg(test)]
+mod laws_tests;
+
+pub use error::{Error, Result};
