@@ -14,6 +14,7 @@ pub mod nimbus;
 pub mod query;
 pub mod rebalance;
 pub mod source;
+pub mod spot;
 pub mod store;
 pub mod submit;
 pub mod supervisor;
@@ -46,6 +47,7 @@ pub fn run(cli: Cli) -> Done {
         Verb::Store(args) => store::run(common, &args),
         Verb::Query(args) => query::run(&args),
         Verb::Source(args) => source::run(common, &args),
+        Verb::Spot(args) => spot::run(common, &args),
         Verb::Topology(args) => topology::run(&args),
         Verb::Version(_) => version::run(common),
         Verb::Completions(args) => completions::run(&args),

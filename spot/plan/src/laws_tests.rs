@@ -10,7 +10,14 @@ use crate::topologies::{Node, Topology, Wanted, endurance};
 use crate::trace::{self, Track};
 use crate::whatif::{Events, Question};
 
-fn question(pools: &[u32], needed: u32, window_s: f64, target: f64, per_day: f64, shares: &[f64]) -> Question {
+fn question(
+    pools: &[u32],
+    needed: u32,
+    window_s: f64,
+    target: f64,
+    per_day: f64,
+    shares: &[f64],
+) -> Question {
     let pool = |(i, n): (usize, &u32)| Pool {
         name: format!("pool{i}"),
         nodes: *n,
@@ -37,7 +44,14 @@ fn rate(per_day: f64, shares: &[f64]) -> Losses {
 }
 
 /// The fewest nodes beyond the need by one model.
-fn by_model(model: Model, losses: &Losses, window_s: f64, pools: &[u32], needed: u32, target: f64) -> Option<u32> {
+fn by_model(
+    model: Model,
+    losses: &Losses,
+    window_s: f64,
+    pools: &[u32],
+    needed: u32,
+    target: f64,
+) -> Option<u32> {
     let mut odds = Odds::new(losses, window_s);
     extra(pools, needed, target, |s| odds.served(model, s, needed))
 }
@@ -62,19 +76,40 @@ fn the_question_of_the_interface_is_answered() {
 fn a_question_without_an_answer_is_refused_with_the_remedy() {
     let ok = question(&[8; 5], 32, 120.0, 0.9999, 0.2, &[1.0]);
     let wrong = [
-        Question { target: 1.0, ..ok.clone() },
-        Question { target: f64::NAN, ..ok.clone() },
-        Question { window_s: 0.0, ..ok.clone() },
-        Question { needed: 0, ..ok.clone() },
-        Question { nodes: Some(41), ..ok.clone() },
-        Question { pools: vec![], ..ok.clone() },
+        Question {
+            target: 1.0,
+            ..ok.clone()
+        },
+        Question {
+            target: f64::NAN,
+            ..ok.clone()
+        },
+        Question {
+            window_s: 0.0,
+            ..ok.clone()
+        },
+        Question {
+            needed: 0,
+            ..ok.clone()
+        },
+        Question {
+            nodes: Some(41),
+            ..ok.clone()
+        },
+        Question {
+            pools: vec![],
+            ..ok.clone()
+        },
         question(&[8], 4, 1.0, 0.9, 0.2, &[1.5]),
         question(&[8], 4, 1.0, 0.9, -0.2, &[1.0]),
         question(&[8], 4, 1.0, 0.9, 0.2, &[]),
     ];
     for q in wrong {
         let refused = q.check().unwrap_err().to_string();
-        assert!(refused.contains("allowed is") && refused.contains("; "), "{refused}");
+        assert!(
+            refused.contains("allowed is") && refused.contains("; "),
+            "{refused}"
+        );
     }
 }
 
@@ -100,8 +135,15 @@ fn the_pools_odds_are_the_poisson_sums() {
     let m = per_day / 86_400.0 * window;
     let mut odds = Odds::new(&losses, window);
     let none = f64::exp(-m);
-    for (needed, served) in [(3, none), (2, none * (1.0 + m)), (1, none * (1.0 + m + m * m / 2.0))] {
-        assert!((odds.served(Model::Pool, &[4], needed) - served).abs() < 1e-12, "{needed}");
+    for (needed, served) in [
+        (3, none),
+        (2, none * (1.0 + m)),
+        (1, none * (1.0 + m + m * m / 2.0)),
+    ] {
+        assert!(
+            (odds.served(Model::Pool, &[4], needed) - served).abs() < 1e-12,
+            "{needed}"
+        );
     }
 }
 
@@ -120,7 +162,10 @@ fn brute(sizes: &[u32], needed: u32, out: f64) -> f64 {
     (0u32..1 << sizes.len())
         .map(|set| {
             let is_out = |i: usize| set >> i & 1 == 1;
-            let there: u32 = (0..sizes.len()).filter(|i| !is_out(*i)).map(|i| sizes[i]).sum();
+            let there: u32 = (0..sizes.len())
+                .filter(|i| !is_out(*i))
+                .map(|i| sizes[i])
+                .sum();
             let odds: f64 = (0..sizes.len())
                 .map(|i| if is_out(i) { out } else { 1.0 - out })
                 .product();
@@ -217,11 +262,21 @@ proptest! {
 #[test]
 fn random_losses_agree_with_all_choices_counted() {
     // Slots 5, 1, 1, 1, 1 and a need of 5: one random loss is borne in 4 of 5 choices.
-    let nodes: Vec<Node> = [5, 1, 1, 1, 1].map(|slots| Node { pool: 0, slots }).to_vec();
-    let topologies = [Topology { name: "t".to_owned(), workers: 5 }];
+    let nodes: Vec<Node> = [5, 1, 1, 1, 1]
+        .map(|slots| Node { pool: 0, slots })
+        .to_vec();
+    let topologies = [Topology {
+        name: "t".to_owned(),
+        workers: 5,
+    }];
     let losses = rate(0.2, &[1.0]);
     let bears = |target| {
-        let wanted = Wanted { losses: &losses, window_s: 1.0, target, seed: 3 };
+        let wanted = Wanted {
+            losses: &losses,
+            window_s: 1.0,
+            target,
+            seed: 3,
+        };
         endurance(&nodes, 1, &topologies, &wanted)[0].random_nodes
     };
     // Borne with odds 1 - k/5 for k up to 4: the large node must stay.
@@ -255,13 +310,24 @@ fn the_plan_lies_in_the_interval_of_a_drawn_recording() {
         events.extend(more);
         events.sort_by(|a, b| a.0.total_cmp(&b.0));
         let outages_s = vec![600.0; events.len()];
-        let track = Track { pool: "drawn".to_owned(), length_s: 80_200.0, events, outages_s };
+        let track = Track {
+            pool: "drawn".to_owned(),
+            length_s: 80_200.0,
+            events,
+            outages_s,
+        };
         let losses = Losses::Tracks(vec![track]);
         for (pools, needed) in [(vec![10], 7), (vec![6; 4], 18)] {
-            let q = Question { target: 0.99, ..question(&pools, needed, 300.0, 0.99, 0.0, &[1.0]) };
+            let q = Question {
+                target: 0.99,
+                ..question(&pools, needed, 300.0, 0.99, 0.0, &[1.0])
+            };
             let a = q.answer(&losses).unwrap();
             let [low, high] = a.replay.ci95;
-            assert!((low..=high).contains(&a.pool.availability), "seed {seed}: {a:?}");
+            assert!(
+                (low..=high).contains(&a.pool.availability),
+                "seed {seed}: {a:?}"
+            );
         }
     }
 }

@@ -4,10 +4,11 @@
 //! a seed, so that every answer can be repeated.
 //!
 //! * [`chance`], [`error`], [`table`]: seeds, what is refused, CSV texts.
-//! * [`pools`], [`trace`], [`losses`]: what the nodes stand in, and what takes them.
+//! * [`pools`], [`trace`], [`bands`], [`losses`]: what the nodes stand in, and what takes them.
 //! * [`models`], [`replay`], [`whatif`]: how many nodes more a target needs, by three models.
 //! * [`topologies`]: which losses each topology of a cluster bears.
 
+pub mod bands;
 pub mod chance;
 pub mod error;
 pub mod losses;
@@ -21,5 +22,7 @@ pub mod whatif;
 
 #[cfg(test)]
 mod laws_tests;
+#[cfg(test)]
+mod shared_tests;
 
 pub use error::{Error, Result};

@@ -57,8 +57,11 @@ impl Losses {
                 let track = &tracks[pool % tracks.len()];
                 // Of very many nodes the missing part is the share itself.
                 const MANY: u32 = 1_000_000;
-                self::mean(&occupancy(&walk(track, window_s, MANY), track.length_s, MANY))
-                    / f64::from(MANY)
+                self::mean(&occupancy(
+                    &walk(track, window_s, MANY),
+                    track.length_s,
+                    MANY,
+                )) / f64::from(MANY)
             }
         }
     }
@@ -86,7 +89,9 @@ fn compound(events: f64, shares: &[f64], n: u32) -> Vec<(u32, f64)> {
     let mut rest = 1.0;
     for k in 1u32.. {
         let weight = log_weight.exp();
-        odds.iter_mut().zip(&now).for_each(|(o, p)| *o += weight * p);
+        odds.iter_mut()
+            .zip(&now)
+            .for_each(|(o, p)| *o += weight * p);
         rest -= weight;
         // Past the mean what is left shrinks fast; when nothing is left of the pool, more events change nothing.
         let settled = f64::from(k) > events && (rest < NOTHING || weight < NOTHING * 1e-3);
@@ -96,7 +101,9 @@ fn compound(events: f64, shares: &[f64], n: u32) -> Vec<(u32, f64)> {
         now = event(&now, shares);
         log_weight += (events / f64::from(k)).ln();
     }
-    odds.iter_mut().zip(&now).for_each(|(o, p)| *o += rest.max(0.0) * p);
+    odds.iter_mut()
+        .zip(&now)
+        .for_each(|(o, p)| *o += rest.max(0.0) * p);
     let listed = odds.iter().enumerate().rev().filter(|(_, p)| **p > 0.0);
     listed.map(|(l, p)| (n - l as u32, *p)).collect()
 }

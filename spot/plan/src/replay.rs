@@ -139,7 +139,9 @@ impl<'a> Replay<'a> {
             Losses::Tracks(_) => self.block_s,
         };
         let allowed = 0.025f64.powf(stretch.max(1e-9) / self.length_s);
-        [if low >= 1.0 { allowed } else { low }, high]
+        let low = if low >= 1.0 { allowed } else { low };
+        // And as much, if no run was ever served.
+        [low, if high <= 0.0 { 1.0 - allowed } else { high }]
     }
 }
 

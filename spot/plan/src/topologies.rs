@@ -86,7 +86,10 @@ pub fn endurance(
     let slots: Vec<u32> = nodes.iter().map(|n| n.slots).collect();
     let mut of_pool = vec![0u32; pools];
     nodes.iter().for_each(|n| of_pool[n.pool] += n.slots);
-    let (by_node, by_pool) = (crate::pools::largest(&slots), crate::pools::largest(&of_pool));
+    let (by_node, by_pool) = (
+        crate::pools::largest(&slots),
+        crate::pools::largest(&of_pool),
+    );
     let random = random(&slots, &slack, wanted);
     let most = slack.iter().flatten().max().copied().unwrap_or(0) as usize;
     let [alone, together] = [Model::Independent, Model::Pool].map(|m| {

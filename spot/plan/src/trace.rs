@@ -40,7 +40,9 @@ pub fn parse(name: &str, text: &str, length_s: Option<f64>) -> Result<Vec<Track>
         last = time;
         let count = row.number(3)?;
         if count.fract() != 0.0 || count > 1e6 {
-            return Err(row.wrong(&format!("a count of {count}; 0 to 1000000 nodes are allowed")));
+            return Err(row.wrong(&format!(
+                "a count of {count}; 0 to 1000000 nodes are allowed"
+            )));
         }
         let (add, remove) = match row.text(2) {
             "add" => (count as u32, 0),
@@ -100,4 +102,17 @@ fn track(name: &str, pool: String, moments: &[(f64, u32, u32)], length_s: f64) -
         events,
         outages_s,
     })
+}
+
+/// The length of a recording by an index of `file,length_s`; none when the file does not stand in it.
+///
+/// # Errors
+/// The index cannot be read.
+pub fn length_in(index: &str, file: &str) -> Result<Option<f64>> {
+    for row in Table::new("index.csv", index, &["file", "length_s"])? {
+        if row.text(0) == file {
+            return row.number(1).map(Some);
+        }
+    }
+    Ok(None)
 }

@@ -9,6 +9,7 @@ use crate::losses::Losses;
 use crate::models::{MOST_TIMES, Model, Odds, extra};
 use crate::pools::{Pool, largest};
 use crate::replay::Replay;
+use crate::trace::Track;
 
 /// The most nodes and pools of a question: what one cluster has, with room to spare, and answered in a second.
 pub const MOST_NODES: u32 = 20_000;
@@ -119,17 +120,37 @@ impl Question {
         let most = format!("1 to {MOST_NODES}");
         if self.pools.is_empty() || self.pools.len() > MOST_POOLS {
             let allowed = format!("1 to {MOST_POOLS}");
-            return refuse("number of pools", self.pools.len(), &allowed, "list each pool once");
+            return refuse(
+                "number of pools",
+                self.pools.len(),
+                &allowed,
+                "list each pool once",
+            );
         }
         if sum == 0 || sum > u64::from(MOST_NODES) {
-            return refuse("sum of the pools' nodes", sum, &most, "give each pool its nodes");
+            return refuse(
+                "sum of the pools' nodes",
+                sum,
+                &most,
+                "give each pool its nodes",
+            );
         }
         if let Some(nodes) = self.nodes.filter(|n| u64::from(*n) != sum) {
             let allowed = format!("{sum}, the sum of the pools");
-            return refuse("nodes", nodes, &allowed, "correct one of them, or leave nodes out");
+            return refuse(
+                "nodes",
+                nodes,
+                &allowed,
+                "correct one of them, or leave nodes out",
+            );
         }
         if self.needed == 0 || self.needed > MOST_NODES {
-            return refuse("needed", self.needed, &most, "say how many nodes the work needs");
+            return refuse(
+                "needed",
+                self.needed,
+                &most,
+                "say how many nodes the work needs",
+            );
         }
         if !(self.window_s > 0.0 && self.window_s <= 30.0 * 86_400.0) {
             let remedy = "say how long a replacement takes to serve";
@@ -139,19 +160,38 @@ impl Question {
             let remedy = "write 0.9999 for 99.99 %; no number of nodes promises 1";
             return refuse("target", self.target, "above 0, below 1", remedy);
         }
-        let Events::Rate { per_pool_per_day, shares } = &self.events else {
+        let Events::Rate {
+            per_pool_per_day,
+            shares,
+        } = &self.events
+        else {
             return Ok(());
         };
         if !(0.0..=10_000.0).contains(per_pool_per_day) {
             let remedy = "count the events that took nodes from one pool";
-            return refuse("events.per_pool_per_day", per_pool_per_day, "0 to 10000", remedy);
+            return refuse(
+                "events.per_pool_per_day",
+                per_pool_per_day,
+                "0 to 10000",
+                remedy,
+            );
         }
         if shares.is_empty() || shares.len() > 10_000 {
             let remedy = "write [1.0] where an event takes the whole pool";
-            return refuse("number of events.shares", shares.len(), "1 to 10000", remedy);
+            return refuse(
+                "number of events.shares",
+                shares.len(),
+                "1 to 10000",
+                remedy,
+            );
         }
         match shares.iter().find(|s| !(**s > 0.0 && **s <= 1.0)) {
-            Some(s) => refuse("events.shares", s, "above 0, up to 1", "a share is a part of the pool's nodes"),
+            Some(s) => refuse(
+                "events.shares",
+                s,
+                "above 0, up to 1",
+                "a share is a part of the pool's nodes",
+            ),
             None => Ok(()),
         }
     }
@@ -159,12 +199,25 @@ impl Question {
     /// The losses of a stated rate; none for a recording, which its reader makes of the file.
     pub fn stated(&self) -> Option<Losses> {
         match &self.events {
-            Events::Rate { per_pool_per_day, shares } => Some(Losses::Rate {
+            Events::Rate {
+                per_pool_per_day,
+                shares,
+            } => Some(Losses::Rate {
                 per_s: vec![per_pool_per_day / 86_400.0],
                 shares: shares.clone(),
             }),
             Events::Trace { .. } => None,
         }
+    }
+
+    /// Lets each pool follow the recording of its own name, where there is one, and the others follow them in turn.
+    pub fn follow(&self, tracks: Vec<Track>) -> Losses {
+        let own = |p: &Pool| tracks.iter().position(|t| t.pool == p.name);
+        if !self.pools.iter().any(|p| own(p).is_some()) {
+            return Losses::Tracks(tracks);
+        }
+        let of = |(i, p): (usize, &Pool)| tracks[own(p).unwrap_or(i % tracks.len())].clone();
+        Losses::Tracks(self.pools.iter().enumerate().map(of).collect())
     }
 
     /// Answers the question, the losses being [`Question::stated`] or a recording's.
@@ -213,11 +266,14 @@ impl Question {
 
     fn why(&self, a: &Answer, sums: &[u64]) -> String {
         let (nodes, pools) = (sums[sums.len() - 1], self.pools.len());
-        let percent = 100.0 * self.target;
+        // Without the dust of binary fractions.
+        let percent = (1e10 * self.target).round() / 1e8;
         let spare = nodes as i64 - i64::from(self.needed);
         let more = |e: &Extra| match e.extra_nodes {
             Some(n) => format!("{n} nodes beyond the needed {}", self.needed),
-            None => format!("more than {MOST_TIMES} times the need, so more pools instead of more nodes"),
+            None => format!(
+                "more than {MOST_TIMES} times the need, so more pools instead of more nodes"
+            ),
         };
         let stands = if spare < 0 {
             format!("{} nodes are missing even before any loss", -spare)
