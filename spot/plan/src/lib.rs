@@ -6,13 +6,18 @@
 //! * [`chance`], [`error`], [`table`]: seeds, what is refused, CSV texts.
 //! * [`pools`], [`trace`], [`bands`], [`losses`]: what the nodes stand in, and what takes them.
 //! * [`models`], [`replay`], [`whatif`]: how many nodes more a target needs, by three models.
+//! * [`bursts`], [`market`], [`policy`], [`ledger`]: how losses cluster, what types cost, which pools to buy, what came of it.
 //! * [`topologies`]: which losses each topology of a cluster bears.
 
 pub mod bands;
+pub mod bursts;
 pub mod chance;
 pub mod error;
+pub mod ledger;
 pub mod losses;
+pub mod market;
 pub mod models;
+pub mod policy;
 pub mod pools;
 pub mod replay;
 pub mod table;

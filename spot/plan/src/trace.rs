@@ -104,15 +104,30 @@ fn track(name: &str, pool: String, moments: &[(f64, u32, u32)], length_s: f64) -
     })
 }
 
-/// The length of a recording by an index of `file,length_s`; none when the file does not stand in it.
+/// A recording as an index lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its file.
+    pub file: String,
+    /// When it began: recordings that began together were taken side by side.
+    pub start: String,
+    /// How long it is, in seconds.
+    pub length_s: f64,
+}
+
+/// Reads an index of `file,start,length_s`.
 ///
 /// # Errors
-/// The index cannot be read.
-pub fn length_in(index: &str, file: &str) -> Result<Option<f64>> {
-    for row in Table::new("index.csv", index, &["file", "length_s"])? {
-        if row.text(0) == file {
-            return row.number(1).map(Some);
-        }
-    }
-    Ok(None)
+/// A row that cannot be read.
+pub fn index(name: &str, text: &str) -> Result<Vec<Entry>> {
+    let row = |row: crate::table::Row<'_>| {
+        Ok(Entry {
+            file: row.text(0).to_owned(),
+            start: row.text(1).to_owned(),
+            length_s: row.number(2)?,
+        })
+    };
+    Table::new(name, text, &["file", "start", "length_s"])?
+        .map(row)
+        .collect()
 }

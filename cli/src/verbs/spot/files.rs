@@ -45,10 +45,14 @@ pub fn text(path: &Path) -> Result<String, Failure> {
 pub fn tracks(path: &Path) -> Result<Vec<Track>, Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let index = path.with_file_name("index.csv");
-    let length = match index.exists() {
-        true => trace::length_in(&text(&index)?, &name).map_err(refused)?,
-        false => None,
+    let entries = match index.exists() {
+        true => trace::index("index.csv", &text(&index)?).map_err(refused)?,
+        false => Vec::new(),
     };
+    let length = entries
+        .iter()
+        .find(|e| *e.file == *name)
+        .map(|e| e.length_s);
     trace::parse(&path.display().to_string(), &text(path)?, length).map_err(refused)
 }
 

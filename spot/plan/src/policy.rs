@@ -1,0 +1,158 @@
+//! Which pools hold the work, and how many nodes each: spread so that the loss of any one pool leaves what is needed,
+//! as cheap as that allows, and not moved for pennies.
+//!
+//! Pure: no clock, no I/O, no async.
+
+use std::collections::HashMap;
+
+use crate::market::{Market, Need};
+
+/// What a choice keeps to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// Fewest pools, where as many are to be had.
+    pub pools_least: usize,
+    /// Most pools that are tried.
+    pub pools_most: usize,
+    /// Largest part of the need that one pool may hold.
+    pub part_most: f64,
+    /// Largest part of the pools that may be of one family, since families share machines.
+    pub family_most: f64,
+    /// What a month's interruptions cost beside the price: a type of which all are taken in a month counts as dearer
+    /// by this part.
+    pub risk: f64,
+    /// A choice stays until another is cheaper by this part.
+    pub stay: f64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            pools_least: 8,
+            pools_most: 24,
+            part_most: 0.2,
+            family_most: 0.34,
+            risk: 0.2,
+            stay: 0.05,
+        }
+    }
+}
+
+/// Nodes by offer, and what is bought on demand because no pool gives it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Index of an offer with its nodes.
+    pub pools: Vec<(usize, u32)>,
+    /// Index of an offer with its nodes at the on-demand price.
+    pub on_demand: Option<(usize, u32)>,
+}
+
+impl Plan {
+    /// US dollars an hour on this day.
+    pub fn usd_per_hour(&self, market: &Market, day: usize) -> f64 {
+        let spot = |(i, n): &(usize, u32)| market.offers[*i].spot[day] * f64::from(*n);
+        let fallback = |(i, n): (usize, u32)| market.offers[i].on_demand * f64::from(n);
+        self.pools.iter().map(spot).sum::<f64>() + self.on_demand.map_or(0.0, fallback)
+    }
+
+    /// Which part of the need it holds.
+    pub fn part(&self, market: &Market, need: Need) -> f64 {
+        let of = |(i, n): &(usize, u32)| market.offers[*i].part(need) * f64::from(*n);
+        self.pools.iter().chain(self.on_demand.iter()).map(of).sum()
+    }
+}
+
+/// The price of the whole need in this offer, its risk added: what offers are ranked by. US dollars an hour.
+pub fn score(market: &Market, offer: usize, day: usize, need: Need, rules: &Rules) -> f64 {
+    let o = &market.offers[offer];
+    o.spot[day] / o.part(need) * (1.0 + rules.risk * o.band.of_month())
+}
+
+/// The cheapest offer on demand: its index, nodes, US dollars an hour.
+pub fn on_demand(market: &Market, need: Need) -> Option<(usize, u32, f64)> {
+    let of = |i: usize| {
+        let nodes = nodes(market, i, need, 1.0);
+        (i, nodes, f64::from(nodes) * market.offers[i].on_demand)
+    };
+    (0..market.offers.len())
+        .map(of)
+        .min_by(|a, b| a.2.total_cmp(&b.2))
+}
+
+/// Nodes of an offer that hold this part of the need.
+pub fn nodes(market: &Market, offer: usize, need: Need, part: f64) -> u32 {
+    (part / market.offers[offer].part(need) - 1e-9)
+        .ceil()
+        .max(0.0) as u32
+}
+
+/// Chooses the pools for a day. `closed` offers give no nodes now; `current` are the pools in use.
+pub fn choose(
+    market: &Market,
+    day: usize,
+    need: Need,
+    rules: &Rules,
+    closed: &dyn Fn(usize) -> bool,
+    current: &[usize],
+) -> Plan {
+    let mut ranked: Vec<(usize, f64)> = (0..market.offers.len())
+        .filter(|i| !closed(*i) && market.offers[*i].part(need) <= rules.part_most)
+        .map(|i| (i, score(market, i, day, need, rules)))
+        .collect();
+    ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let cost = |p: &Plan| p.usd_per_hour(market, day);
+    let best = (rules.pools_least..=rules.pools_most)
+        .filter_map(|pools| pick(market, &ranked, pools, rules))
+        .map(|set| lay(market, need, rules, &set))
+        .min_by(|a, b| cost(a).total_cmp(&cost(b)));
+    let best = best.unwrap_or_else(|| {
+        // Fewer than wanted are open: all of them, and on demand what they may not hold.
+        let all: Vec<usize> = ranked.iter().map(|r| r.0).collect();
+        lay(market, need, rules, &all)
+    });
+    let stays = current.len() >= rules.pools_least && !current.iter().any(|i| closed(*i));
+    if stays {
+        let kept = lay(market, need, rules, current);
+        if cost(&kept) <= cost(&best) * (1.0 + rules.stay) {
+            return kept;
+        }
+    }
+    best
+}
+
+/// The first so many of the ranked, no family among them more than its part; none when there are not so many.
+fn pick(
+    market: &Market,
+    ranked: &[(usize, f64)],
+    pools: usize,
+    rules: &Rules,
+) -> Option<Vec<usize>> {
+    let most = ((pools as f64 * rules.family_most).floor() as usize).max(1);
+    let mut of_family: HashMap<&str, usize> = HashMap::new();
+    let mut set = Vec::with_capacity(pools);
+    for (i, _) in ranked {
+        let family = of_family.entry(market.offers[*i].family()).or_default();
+        if *family < most && set.len() < pools {
+            *family += 1;
+            set.push(*i);
+        }
+    }
+    (set.len() == pools).then_some(set)
+}
+
+/// Nodes for these pools: each holds so much that all but one hold the need.
+fn lay(market: &Market, need: Need, rules: &Rules, set: &[usize]) -> Plan {
+    let each = if set.len() > 1 {
+        1.0 / (set.len() - 1) as f64
+    } else {
+        1.0
+    };
+    let allowed = each.min(rules.part_most);
+    let of = |i: &usize| (*i, nodes(market, *i, need, allowed));
+    let missing = 1.0 - allowed * set.len().saturating_sub(1) as f64;
+    let fallback = on_demand(market, need).filter(|_| missing > 1e-9);
+    Plan {
+        pools: set.iter().map(of).collect(),
+        on_demand: fallback.map(|(i, _, _)| (i, nodes(market, i, need, missing))),
+    }
+}
