@@ -24,7 +24,7 @@ pub enum Strategy {
     LowestPrice,
     /// All in the type that was cheapest on the first day.
     SinglePool,
-    /// Many pools, the loss of any one borne.
+    /// Many pools with a reserve.
     Spread(Rules),
 }
 

@@ -1,5 +1,5 @@
-//! Which pools hold the work, and how many nodes each: spread so that the loss of any one pool leaves what is needed,
-//! as cheap as that allows, and not moved for pennies.
+//! Which pools hold the work, and how many nodes each: spread over many, with just the reserve that the promised part
+//! of the capacity asks for at the rates of their bands, as cheap as that allows, and not moved for pennies.
 //!
 //! Pure: no clock, no I/O, no async.
 
@@ -21,6 +21,11 @@ pub struct Rules {
     /// What a month's interruptions cost beside the price: a type of which all are taken in a month counts as dearer
     /// by this part.
     pub risk: f64,
+    /// Largest part of the wanted capacity that may be missing on average, by plan. A quarter of what the target
+    /// leaves: years differ, and losses of two pools at once are not in the plan's sum.
+    pub missing_most: f64,
+    /// From a loss until its replacement serves, seconds.
+    pub recovery_s: f64,
     /// A choice stays until another is cheaper by this part.
     pub stay: f64,
 }
@@ -33,6 +38,8 @@ impl Default for Rules {
             part_most: 0.2,
             family_most: 0.34,
             risk: 0.2,
+            missing_most: (1.0 - 0.9999) / 4.0,
+            recovery_s: 300.0,
             stay: 0.05,
         }
     }
@@ -62,10 +69,17 @@ impl Plan {
     }
 }
 
+/// Days of prices that a score looks back on.
+const HISTORY_DAYS: usize = 30;
+
 /// The price of the whole need in this offer, its risk added: what offers are ranked by. US dollars an hour.
+///
+/// The price is today's or the mean of the last 30 days, whichever is more: a price that has just fallen returns.
 pub fn score(market: &Market, offer: usize, day: usize, need: Need, rules: &Rules) -> f64 {
     let o = &market.offers[offer];
-    o.spot[day] / o.part(need) * (1.0 + rules.risk * o.band.of_month())
+    let past = &o.spot[(day + 1).saturating_sub(HISTORY_DAYS)..=day];
+    let mean = past.iter().sum::<f64>() / past.len() as f64;
+    o.spot[day].max(mean) / o.part(need) * (1.0 + rules.risk * o.band.of_month())
 }
 
 /// The cheapest offer on demand: its index, nodes, US dollars an hour.
@@ -140,19 +154,34 @@ fn pick(
     (set.len() == pools).then_some(set)
 }
 
-/// Nodes for these pools: each holds so much that all but one hold the need.
+/// Nodes for these pools, all holding the same part.
 fn lay(market: &Market, need: Need, rules: &Rules, set: &[usize]) -> Plan {
-    let each = if set.len() > 1 {
-        1.0 / (set.len() - 1) as f64
-    } else {
-        1.0
-    };
-    let allowed = each.min(rules.part_most);
+    let allowed = each(market, rules, set).min(rules.part_most);
     let of = |i: &usize| (*i, nodes(market, *i, need, allowed));
-    let missing = 1.0 - allowed * set.len().saturating_sub(1) as f64;
-    let fallback = on_demand(market, need).filter(|_| missing > 1e-9);
+    // Too few pools for their cap: what they may not hold, and a pool's loss besides, is bought on demand.
+    let capped = allowed * set.len().saturating_sub(1) as f64;
+    let missing = if allowed < rules.part_most {
+        0.0
+    } else {
+        1.0 - capped
+    };
+    let fallback = (missing > 1e-9).then(|| on_demand(market, need)).flatten();
     Plan {
         pools: set.iter().map(of).collect(),
         on_demand: fallback.map(|(i, _, _)| (i, nodes(market, i, need, missing))),
     }
+}
+
+/// The part of the need that each of these pools holds.
+///
+/// With p pools of part e, losing one leaves 1 - (p - 1) e missing, for the recovery time, as often as any is hit.
+/// That mean is set to what may be missing; between no reserve, e = 1 / p, and a whole pool, e = 1 / (p - 1).
+fn each(market: &Market, rules: &Rules, set: &[usize]) -> f64 {
+    let pools = set.len() as f64;
+    if set.len() < 2 {
+        return 1.0;
+    }
+    let per_s: f64 = set.iter().map(|i| market.offers[*i].band.per_s()).sum();
+    let missing = rules.missing_most / (per_s * rules.recovery_s);
+    ((1.0 - missing) / (pools - 1.0)).max(1.0 / pools)
 }

@@ -64,6 +64,12 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// One run of this length, as for a year of recordings that are shorter.
+    pub fn once(mut self, length_s: f64) -> Self {
+        (self.length_s, self.runs) = (length_s, 1);
+        self
+    }
+
     /// For each run, the part of the time in which at least `needed` nodes served.
     pub fn served(&self, sizes: &[u32], needed: u32) -> Vec<f64> {
         let Some(slack) = sizes.iter().sum::<u32>().checked_sub(needed) else {

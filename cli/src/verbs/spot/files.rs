@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use fulmar_spot_plan::bands::{self, Bands};
+use fulmar_spot_plan::market::{self, Market};
 use fulmar_spot_plan::trace::{self, Track};
 
 use super::refused;
@@ -62,5 +64,35 @@ pub fn beside(named: &str, in_file: &Path) -> PathBuf {
     match in_file.parent() {
         Some(folder) if !here.exists() => folder.join(named),
         _ => here,
+    }
+}
+
+/// Prices, bands and types, none of which the product ships.
+#[derive(clap::Args)]
+pub struct Data {
+    /// Spot prices: date,region,instance_type,spot_usd_per_hour, a row a day.
+    #[arg(long, value_name = "FILE")]
+    prices: PathBuf,
+    /// Instance types: region,instance_type,vcpu,memory_mib,arch,on_demand_usd_per_hour.
+    #[arg(long, value_name = "FILE")]
+    types: PathBuf,
+    /// Interruption bands: region,os,instance_type,band; without them every type counts as the worst band.
+    #[arg(long, value_name = "FILE")]
+    advisor: Option<PathBuf>,
+}
+
+impl Data {
+    /// Every region's offers.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn markets(&self) -> Result<Vec<Market>, Failure> {
+        let name = |p: &Path| p.display().to_string();
+        let types = market::types(&name(&self.types), &text(&self.types)?).map_err(refused)?;
+        let bands = match &self.advisor {
+            Some(file) => bands::parse(&name(file), &text(file)?).map_err(refused)?,
+            None => Bands::new(),
+        };
+        market::markets(&name(&self.prices), &text(&self.prices)?, &types, &bands).map_err(refused)
     }
 }

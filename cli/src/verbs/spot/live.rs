@@ -13,6 +13,7 @@ use fulmar_spot_plan::topologies::{Endurance, Node, Topology, Wanted, endurance}
 use fulmar_spot_plan::whatif::{Answer, Events, Question};
 use serde_json::json;
 
+use super::metrics::{self, Metric};
 use super::{files, refused, rehearse};
 use crate::args::{Common, Output};
 use crate::client::{Client, block_on};
@@ -38,6 +39,9 @@ pub struct Options {
     /// Region of the bands; default: the zones of the nodes without their last letter.
     #[arg(long, requires = "advisor")]
     region: Option<String>,
+    /// Write the answer as Prometheus metrics into this file too, for a textfile collector.
+    #[arg(long, value_name = "FILE", conflicts_with = "what_if")]
+    metrics: Option<PathBuf>,
 }
 
 /// Nodes, topologies and events of the cluster.
@@ -93,6 +97,9 @@ pub fn run(common: &Common, options: &Options, target: Option<f64>, seed: Option
         seed: wanted.seed,
     };
     let answer = question.answer(&losses).map_err(refused)?;
+    if let Some(file) = &options.metrics {
+        metrics::write(file, &as_metrics(&found, question.target))?;
+    }
     show(common.output, &question, how, &found, &tried, &answer)
 }
 
@@ -245,6 +252,26 @@ fn losses(options: &Options, pools: &[Pool]) -> Result<Losses, Failure> {
     };
     let per_s = pools.iter().map(|p| band(p).events_per_s(1.0)).collect();
     Ok(Losses::Rate { per_s, shares })
+}
+
+fn as_metrics(found: &[Endurance], target: f64) -> [Metric; 4] {
+    let each = |name, value: &dyn Fn(&Endurance) -> f64| Metric {
+        name,
+        values: found
+            .iter()
+            .map(|e| (Some(e.topology.clone()), value(e)))
+            .collect(),
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    [
+        each("endures_nodes", &|e| f64::from(e.any_nodes)),
+        each("served_ratio", &|e| e.pool),
+        each("target_ratio", &|_| target),
+        Metric {
+            name: "endured_time_seconds",
+            values: vec![(None, now.map_or(0.0, |t| t.as_secs() as f64))],
+        },
+    ]
 }
 
 fn show(

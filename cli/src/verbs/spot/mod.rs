@@ -1,8 +1,11 @@
 //! `fulmar spot`: which losses the cluster bears, which instance types fit, what it costs.
 
+mod choose;
+mod cost;
 mod endure;
 mod files;
 mod live;
+mod metrics;
 mod rehearse;
 
 use crate::args::Common;
@@ -19,12 +22,18 @@ pub struct Args {
 enum What {
     /// Say which losses the cluster, or a described one, endures, and what a target needs.
     Endure(endure::Args),
+    /// Choose instance types for what topologies need.
+    Choose(choose::Args),
+    /// Say what each topology costs and what spot saves.
+    Cost(cost::Args),
 }
 
 /// Runs the verb.
 pub fn run(common: &Common, args: &Args) -> Done {
     match &args.what {
         What::Endure(args) => endure::run(common, args),
+        What::Choose(args) => choose::run(common, args),
+        What::Cost(args) => cost::run(common, args),
     }
 }
 
