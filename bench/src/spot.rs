@@ -160,16 +160,7 @@ fn policy(options: &Options, groups: &[Vec<Track>]) -> Result<[Figure; 2]> {
         ("single pool", Strategy::SinglePool),
         ("spread", Strategy::Spread(rules)),
     ];
-    println!(
-        "{} bursts in the recordings, {:.2} of a pool each on average, {:.2} other pools with it\n",
-        bursts.number(),
-        bursts.mean_share,
-        bursts.mean_companions
-    );
-    println!(
-        "{:<12} {:>7} {:<13} {:>10} {:>10} {:>11} {:>9} {:>6} {:>6}",
-        "region", "GiB/vCPU", "way", "USD", "cost share", "served", "short min", "taken", "pools"
-    );
+    heading(&bursts);
     let seeds = if options.quick { 1 } else { 5 };
     let (mut cost, mut served) = (Vec::new(), Vec::new());
     for m in markets(options)? {
@@ -218,6 +209,19 @@ fn policy(options: &Options, groups: &[Vec<Track>]) -> Result<[Figure; 2]> {
         figure("cost_share", cost, "part"),
         figure("served", served, "part"),
     ])
+}
+
+fn heading(bursts: &Bursts) {
+    println!(
+        "{} bursts in the recordings, {:.2} of a pool each on average, {:.2} other pools with it\n",
+        bursts.number(),
+        bursts.mean_share,
+        bursts.mean_companions
+    );
+    println!(
+        "{:<12} {:>7} {:<13} {:>10} {:>10} {:>11} {:>9} {:>6} {:>6}",
+        "region", "GiB/vCPU", "way", "USD", "cost share", "served", "short min", "taken", "pools"
+    );
 }
 
 /// The folder of real data beside the checkout.

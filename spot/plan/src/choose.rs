@@ -166,6 +166,14 @@ fn reason(
             100.0 * rules.part_most
         );
     }
+    let full = (pools as f64 * rules.family_most).floor() as usize;
+    if c.score <= worst && of_family < full {
+        return format!(
+            "whole nodes of it fit a pool of {:.0} % badly: {:.0} % each",
+            100.0 / pools.max(1) as f64,
+            100.0 * part
+        );
+    }
     if c.score <= worst {
         return format!(
             "its family {} holds {of_family} of {pools} pools already, and may fall with them",

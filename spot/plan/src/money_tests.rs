@@ -140,7 +140,9 @@ fn closed_pools_are_left_and_on_demand_fills_what_is_missing() {
     assert!(most <= rules.part_most + 1e-9, "{most}");
     let first = all.pools[0].0;
     let without = pools(&market, 0, need, &rules, &|i| i == first, &[]);
-    assert!(without.pools.iter().all(|p| p.0 != first) && without.part(&market, need) >= 1.0 - 1e-9);
+    assert!(
+        without.pools.iter().all(|p| p.0 != first) && without.part(&market, need) >= 1.0 - 1e-9
+    );
     // The current pools stay while nothing is much cheaper, and go when one of them closes.
     let current: Vec<usize> = all.pools.iter().map(|p| p.0).collect();
     assert_eq!(pools(&market, 1, need, &rules, &|_| false, &current), all);

@@ -109,24 +109,23 @@ pub fn choose(
     closed: &dyn Fn(usize) -> bool,
     current: &[usize],
 ) -> Plan {
-    let mut ranked: Vec<(usize, f64)> = (0..market.offers.len())
+    let open: Vec<(usize, f64)> = (0..market.offers.len())
         .filter(|i| !closed(*i) && market.offers[*i].part(need) <= rules.part_most)
         .map(|i| (i, score(market, i, day, need, rules)))
         .collect();
-    ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
     let cost = |p: &Plan| p.usd_per_hour(market, day);
     let best = (rules.pools_least..=rules.pools_most)
-        .filter_map(|pools| pick(market, &ranked, pools, rules))
-        .map(|set| lay(market, need, rules, &set))
+        .filter_map(|pools| pick(market, &ranked(market, &open, need, pools), pools, rules))
+        .map(|set| lay(market, day, need, rules, &set))
         .min_by(|a, b| cost(a).total_cmp(&cost(b)));
     let best = best.unwrap_or_else(|| {
         // Fewer than wanted are open: all of them, and on demand what they may not hold.
-        let all: Vec<usize> = ranked.iter().map(|r| r.0).collect();
-        lay(market, need, rules, &all)
+        let all: Vec<usize> = open.iter().map(|o| o.0).collect();
+        lay(market, day, need, rules, &all)
     });
     let stays = current.len() >= rules.pools_least && !current.iter().any(|i| closed(*i));
     if stays {
-        let kept = lay(market, need, rules, current);
+        let kept = lay(market, day, need, rules, current);
         if cost(&kept) <= cost(&best) * (1.0 + rules.stay) {
             return kept;
         }
@@ -134,17 +133,24 @@ pub fn choose(
     best
 }
 
+/// The open offers by what a pool of them costs among so many, whole nodes counted.
+fn ranked(market: &Market, open: &[(usize, f64)], need: Need, pools: usize) -> Vec<usize> {
+    let wanted = 1.0 / pools as f64;
+    let cost = |(i, score): &(usize, f64)| {
+        let part = market.offers[*i].part(need) * f64::from(nodes(market, *i, need, wanted));
+        (*i, score * part)
+    };
+    let mut costs: Vec<(usize, f64)> = open.iter().map(cost).collect();
+    costs.sort_by(|a, b| a.1.total_cmp(&b.1));
+    costs.into_iter().map(|c| c.0).collect()
+}
+
 /// The first so many of the ranked, no family among them more than its part; none when there are not so many.
-fn pick(
-    market: &Market,
-    ranked: &[(usize, f64)],
-    pools: usize,
-    rules: &Rules,
-) -> Option<Vec<usize>> {
+fn pick(market: &Market, ranked: &[usize], pools: usize, rules: &Rules) -> Option<Vec<usize>> {
     let most = ((pools as f64 * rules.family_most).floor() as usize).max(1);
     let mut of_family: HashMap<&str, usize> = HashMap::new();
     let mut set = Vec::with_capacity(pools);
-    for (i, _) in ranked {
+    for i in ranked {
         let family = of_family.entry(market.offers[*i].family()).or_default();
         if *family < most && set.len() < pools {
             *family += 1;
@@ -154,8 +160,8 @@ fn pick(
     (set.len() == pools).then_some(set)
 }
 
-/// Nodes for these pools, all holding the same part.
-fn lay(market: &Market, need: Need, rules: &Rules, set: &[usize]) -> Plan {
+/// Nodes for these pools, all holding the same part but for what whole nodes hold too much.
+fn lay(market: &Market, day: usize, need: Need, rules: &Rules, set: &[usize]) -> Plan {
     let allowed = each(market, rules, set).min(rules.part_most);
     let of = |i: &usize| (*i, nodes(market, *i, need, allowed));
     // Too few pools for their cap: what they may not hold, and a pool's loss besides, is bought on demand.
@@ -166,9 +172,39 @@ fn lay(market: &Market, need: Need, rules: &Rules, set: &[usize]) -> Plan {
         1.0 - capped
     };
     let fallback = (missing > 1e-9).then(|| on_demand(market, need)).flatten();
-    Plan {
+    let mut plan = Plan {
         pools: set.iter().map(of).collect(),
         on_demand: fallback.map(|(i, _, _)| (i, nodes(market, i, need, missing))),
+    };
+    if plan.on_demand.is_none() {
+        trim(market, day, need, rules, &mut plan.pools);
+    }
+    plan
+}
+
+/// Takes nodes away, the dearest first, while what is left holds the need and misses no more than it may.
+fn trim(market: &Market, day: usize, need: Need, rules: &Rules, pools: &mut [(usize, u32)]) {
+    let part = |i: usize| market.offers[i].part(need);
+    let mut order: Vec<usize> = (0..pools.len()).collect();
+    order.sort_by(|a, b| {
+        let price = |p: &usize| market.offers[pools[*p].0].spot[day];
+        price(b).total_cmp(&price(a))
+    });
+    for at in order {
+        while pools[at].1 > 1 {
+            pools[at].1 -= 1;
+            let total: f64 = pools.iter().map(|(i, n)| part(*i) * f64::from(*n)).sum();
+            let missing = |(i, n): &(usize, u32)| {
+                let gone = (part(*i) * f64::from(*n) - (total - 1.0)).max(0.0);
+                gone * market.offers[*i].band.per_s() * rules.recovery_s
+            };
+            let enough =
+                pools.iter().map(missing).sum::<f64>() <= rules.missing_most * (1.0 + 1e-9);
+            if total < 1.0 - 1e-9 || !enough {
+                pools[at].1 += 1;
+                break;
+            }
+        }
     }
 }
 

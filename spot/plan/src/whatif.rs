@@ -160,6 +160,10 @@ impl Question {
             let remedy = "write 0.9999 for 99.99 %; no number of nodes promises 1";
             return refuse("target", self.target, "above 0, below 1", remedy);
         }
+        self.check_events()
+    }
+
+    fn check_events(&self) -> Result<()> {
         let Events::Rate {
             per_pool_per_day,
             shares,
@@ -270,7 +274,7 @@ impl Question {
         let percent = (1e10 * self.target).round() / 1e8;
         let spare = nodes as i64 - i64::from(self.needed);
         let more = |e: &Extra| match e.extra_nodes {
-            Some(n) => format!("{n} nodes beyond the needed {}", self.needed),
+            Some(n) => format!("{} beyond the needed {}", counted(n, "node"), self.needed),
             None => format!(
                 "more than {MOST_TIMES} times the need, so more pools instead of more nodes"
             ),
@@ -279,21 +283,26 @@ impl Question {
             format!("{} nodes are missing even before any loss", -spare)
         } else {
             format!(
-                "{spare} to spare, so it endures any {} node losses and the loss of any {} of its {pools} pools (the largest holds {})",
-                a.endures_nodes, a.endures_pools, sums[1]
+                "{spare} to spare, so it endures the loss of any {} and of any {} of its {} (the largest holds {})",
+                counted(a.endures_nodes, "node"),
+                a.endures_pools,
+                counted(pools as u32, "pool"),
+                sums[1]
             )
         };
         let judged = match (a.pool.extra_nodes, a.pool.availability >= self.target) {
             (_, true) => format!("as it is, it meets {percent} %"),
             (Some(n), false) => format!(
-                "as it is, it misses {percent} %: add {} nodes, or spread the same over more pools",
+                "as it is, it misses {percent} %: add {} more, or spread the same over more pools",
                 i64::from(n) - spare
             ),
             (None, false) => format!("as it is, it misses {percent} %: spread it over more pools"),
         };
         format!(
-            "{nodes} nodes in {pools} pools for a need of {}: {stands}. With {} s until a replacement serves, {percent} % needs {} \
+            "{} in {} for a need of {}: {stands}. With {} s until a replacement serves, {percent} % needs {} \
              if each node fell by itself, {} since the nodes of a pool fall together, and {} in the replay: plan by the pools. {}.",
+            counted(nodes as u32, "node"),
+            counted(pools as u32, "pool"),
             self.needed,
             self.window_s,
             more(&a.independent),
@@ -302,6 +311,10 @@ impl Question {
             capital(&judged),
         )
     }
+}
+
+fn counted(n: u32, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -119,21 +119,23 @@ pub fn print(form: Output, question: &Question, answer: &Answer) -> Done {
     let target = format!("for {} %", (1e10 * question.target).round() / 1e8);
     let columns = ["model", "extra nodes", &target, "served as it is", "how"];
     output::print(form, &columns, rows, &json);
-    println!();
-    let rows = answer.k_pools.iter().take(5).map(|k| {
-        let percent = |p: f64| format!("{p:.1} %");
-        vec![
-            k.k.to_string(),
-            percent(k.lost_percent),
-            percent(k.extra_percent),
-        ]
-    });
-    output::print(
-        form,
-        &["pools lost", "of the nodes", "extra that bears it"],
-        rows.collect(),
-        &json,
-    );
+    if !answer.k_pools.is_empty() {
+        println!();
+        let rows = answer.k_pools.iter().take(5).map(|k| {
+            let percent = |p: f64| format!("{p:.1} %");
+            vec![
+                k.k.to_string(),
+                percent(k.lost_percent),
+                percent(k.extra_percent),
+            ]
+        });
+        output::print(
+            form,
+            &["pools lost", "of the nodes", "extra that bears it"],
+            rows.collect(),
+            &json,
+        );
+    }
     println!("\n{}", answer.why);
     Ok(())
 }
