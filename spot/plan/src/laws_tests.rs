@@ -175,7 +175,7 @@ fn brute(sizes: &[u32], needed: u32, out: f64) -> f64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn spreading_gives_all_and_never_takes_back(weights in prop::collection::vec(0u32..200, 1..12), total in 0u32..400) {

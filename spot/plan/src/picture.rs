@@ -12,6 +12,7 @@ const LEFT: f64 = 90.0;
 const RIGHT: f64 = 30.0;
 const TOP: f64 = 70.0;
 const BOTTOM: f64 = 70.0;
+const LANES: usize = 7;
 /// Bands from the best up, as far as the open one's guess.
 const RISKS: [(f64, &str); 5] = [
     (0.05, "&lt;5 %"),
@@ -53,8 +54,8 @@ pub fn svg(chosen: &Chosen) -> String {
         r##"<line x1="{at:.1}" x2="{at:.1}" y1="{TOP}" y2="{bottom}" stroke="#b3401f" stroke-dasharray="5 4"/>
 <text x="{label:.1}" y="{y}" text-anchor="end" fill="#b3401f">on demand: {name}</text>"##,
         bottom = HEIGHT - BOTTOM,
-        label = at - 6.0,
-        y = TOP + 14.0,
+        label = at + 4.0,
+        y = TOP - 6.0,
         name = escape(&chosen.on_demand_type),
     );
     for (row, (risk, _)) in RISKS.iter().enumerate() {
@@ -63,14 +64,29 @@ pub fn svg(chosen: &Chosen) -> String {
             .offers
             .iter()
             .filter(|o| (o.taken_of_month - risk).abs() < 1e-9);
-        for (i, offer) in here.enumerate() {
+        for (offer, lane) in lanes(here.map(|o| (o, x(o.usd_for_need)))) {
             // Within a band the height means nothing; it keeps the names apart.
-            let y = from + band * (0.15 + 0.7 * (i % 6) as f64 / 5.0);
+            let y = from + band * (0.1 + 0.8 * lane as f64 / (LANES - 1) as f64);
             point(&mut out, offer, x(offer.usd_for_need), y);
         }
     }
     out.push_str("</svg>\n");
     out
+}
+
+/// Rows for the names of a band: each in the first row where none is in its way, else where the least is.
+fn lanes<'a>(points: impl Iterator<Item = (&'a Choice, f64)>) -> Vec<(&'a Choice, usize)> {
+    let mut points: Vec<(&Choice, f64)> = points.collect();
+    points.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let mut ends = [f64::MIN; LANES];
+    let lane = |(offer, x): (&'a Choice, f64)| {
+        let free = ends.iter().position(|end| *end <= x - 6.0);
+        let least = || (0..LANES).min_by(|a, b| ends[*a].total_cmp(&ends[*b]));
+        let at = free.or_else(least).unwrap_or(0);
+        ends[at] = x + 8.0 + 6.0 * offer.instance_type.len() as f64;
+        (offer, at)
+    };
+    points.into_iter().map(lane).collect()
 }
 
 fn axes(out: &mut String, most: f64, x: &dyn Fn(f64) -> f64, band: f64) {
@@ -108,6 +124,8 @@ fn axes(out: &mut String, most: f64, x: &dyn Fn(f64) -> f64, band: f64) {
 }
 
 fn point(out: &mut String, offer: &Choice, x: f64, y: f64) {
+    // At the right edge there is no room for the name behind the point.
+    let right = x > WIDTH - RIGHT - 70.0;
     let (fill, ink) = if offer.nodes > 0 {
         ("#1f6fb3", "#1b2733")
     } else {
@@ -116,11 +134,12 @@ fn point(out: &mut String, offer: &Choice, x: f64, y: f64) {
     let _ = writeln!(
         out,
         r##"<circle cx="{x:.1}" cy="{y:.1}" r="5" fill="{fill}" stroke="#1f6fb3"><title>{name}: {usd:.3} USD/h for the need, {reason}</title></circle>
-<text x="{tx:.1}" y="{ty:.1}" font-size="10" fill="{ink}">{name}</text>"##,
+<text x="{tx:.1}" y="{ty:.1}" text-anchor="{anchor}" font-size="10" fill="{ink}">{name}</text>"##,
         name = escape(&offer.instance_type),
         usd = offer.usd_for_need,
         reason = escape(&offer.reason),
-        tx = x + 8.0,
+        tx = if right { x - 8.0 } else { x + 8.0 },
+        anchor = if right { "end" } else { "start" },
         ty = y + 3.5,
     );
 }
