@@ -89,6 +89,9 @@ pub fn types(name: &str, text: &str) -> Result<Types> {
     Ok(types)
 }
 
+/// Prices by the number of their day.
+type Series = Vec<(i64, f64)>;
+
 /// Reads `date,region,instance_type,spot_usd_per_hour`, a row a day, in any order; a day without a price has that of
 /// the day before. Types that the table of types does not know, or whose prices begin later than the first day, are
 /// left out; types without a band have the worst.
@@ -96,7 +99,7 @@ pub fn types(name: &str, text: &str) -> Result<Types> {
 /// # Errors
 /// A row that cannot be read, or no region has an offer.
 pub fn markets(name: &str, prices: &str, types: &Types, bands: &Bands) -> Result<Vec<Market>> {
-    let mut series: BTreeMap<(&str, &str), Vec<(i64, f64)>> = BTreeMap::new();
+    let mut series: BTreeMap<(&str, &str), Series> = BTreeMap::new();
     for row in Table::new(
         name,
         prices,
@@ -108,7 +111,7 @@ pub fn markets(name: &str, prices: &str, types: &Types, bands: &Bands) -> Result
             .or_default()
             .push((day, row.number(3)?));
     }
-    let mut markets: BTreeMap<&str, Vec<(&str, Vec<(i64, f64)>)>> = BTreeMap::new();
+    let mut markets: BTreeMap<&str, Vec<(&str, Series)>> = BTreeMap::new();
     for ((region, kind), mut days) in series {
         days.sort_unstable_by_key(|d| d.0);
         markets.entry(region).or_default().push((kind, days));
@@ -133,7 +136,7 @@ pub fn markets(name: &str, prices: &str, types: &Types, bands: &Bands) -> Result
                 "{name}: the prices of {region} span {days} days, at most {MOST_DAYS} are read; is a date wrong?"
             )));
         }
-        let offer = |(kind, series): (&str, Vec<(i64, f64)>)| {
+        let offer = |(kind, series): (&str, Series)| {
             let key = (region.to_owned(), kind.to_owned());
             let (vcpu, memory_gib, arch, on_demand) = types.get(&key)?.clone();
             let starts = series.first().is_some_and(|d| d.0 == first_day);

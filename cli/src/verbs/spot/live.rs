@@ -140,8 +140,18 @@ impl Cluster {
         })
     }
 
+    /// A cluster without events.
+    #[cfg(test)]
+    pub fn of(nodes: Vec<pb::SupervisorSummary>, topologies: Vec<pb::TopologyInfo>) -> Self {
+        Self {
+            nodes,
+            topologies,
+            events: Vec::new(),
+        }
+    }
+
     /// The pools, and the nodes with the index of theirs.
-    fn pools(&self) -> (Vec<Pool>, Vec<Node>) {
+    pub fn pools(&self) -> (Vec<Pool>, Vec<Node>) {
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         self.nodes
             .iter()
@@ -179,7 +189,8 @@ fn conf(t: &pb::TopologyInfo, key: &str) -> Option<u64> {
     conf.get(key)?.as_u64()
 }
 
-fn topology(t: &pb::TopologyInfo) -> Topology {
+/// A topology as the planner sees it.
+pub fn topology(t: &pb::TopologyInfo) -> Topology {
     Topology {
         name: t
             .summary

@@ -88,3 +88,81 @@ fn problem(
         current: BTreeMap::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fulmar_spot_plan::chance::Chance;
+    use fulmar_spot_plan::losses::Losses;
+    use fulmar_spot_plan::topologies::{Wanted, endurance};
+
+    use super::*;
+    use crate::verbs::spot::live::topology;
+
+    fn node(id: usize, slots: u32) -> pb::SupervisorSummary {
+        let slot = |i| pb::SlotState {
+            port: 6_700 + i,
+            ..Default::default()
+        };
+        pb::SupervisorSummary {
+            node_id: format!("n{id}"),
+            slots_total: slots,
+            slots: (0..slots).map(slot).collect(),
+            instance_type: format!("t{}", id % 3),
+            zone: "z".to_owned(),
+            alive: true,
+            ..Default::default()
+        }
+    }
+
+    fn running(id: usize, workers: u32) -> pb::TopologyInfo {
+        let executor = |i: i32| pb::ExecutorAssignment {
+            executor: Some(pb::Executor {
+                first_task: i,
+                last_task: i,
+            }),
+            ..Default::default()
+        };
+        pb::TopologyInfo {
+            summary: Some(pb::TopologySummary {
+                name: format!("t{id}"),
+                workers,
+                ..Default::default()
+            }),
+            json_conf: format!("{{\"topology.workers\": {workers}}}"),
+            assignment: Some(pb::Assignment {
+                executors: (0..2 * workers as i32).map(executor).collect(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_scheduler_agrees_with_the_planner_on_any_cluster() {
+        let losses = Losses::Rate {
+            per_s: vec![1e-6],
+            shares: vec![1.0],
+        };
+        let wanted = Wanted {
+            losses: &losses,
+            window_s: 120.0,
+            target: 0.999,
+            seed: 1,
+        };
+        for seed in 0..60 {
+            let mut chance = Chance::new(seed);
+            let nodes = (0..2 + chance.below(7)).map(|i| node(i, chance.below(5) as u32));
+            let nodes: Vec<_> = nodes.collect();
+            let topologies =
+                (0..1 + chance.below(4)).map(|i| running(i, 1 + chance.below(4) as u32));
+            let cluster = Cluster::of(nodes, topologies.collect());
+            let (pools, nodes) = cluster.pools();
+            let topologies: Vec<_> = cluster.topologies.iter().map(topology).collect();
+            let found = endurance(&nodes, pools.len(), &topologies, &wanted);
+            for (e, said) in found.iter().zip(verdicts(&cluster, &found)) {
+                let expected = if e.served { "agrees" } else { "short" };
+                assert!(said.starts_with(expected), "seed {seed}: {said}, {e:?}");
+            }
+        }
+    }
+}
