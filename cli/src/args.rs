@@ -101,6 +101,8 @@ pub enum Verb {
     Ui(verbs::ui::Args),
     /// Send simulated telemetry to Kafka.
     Source(verbs::source::Args),
+    /// Plan for spot instances: endurance, instance types, money.
+    Spot(verbs::spot::Args),
     /// Run, or describe, a shipped topology; submit it with `fulmar submit NAME`.
     Topology(verbs::topology::Args),
     /// Print the version.

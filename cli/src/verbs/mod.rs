@@ -14,6 +14,7 @@ pub mod nimbus;
 pub mod query;
 pub mod rebalance;
 pub mod source;
+pub mod spot;
 pub mod store;
 pub mod submit;
 pub mod supervisor;
@@ -48,6 +49,7 @@ pub fn run(cli: Cli) -> Done {
         Verb::Query(args) => query::run(&args),
         Verb::Ui(args) => ui::run(common, &args),
         Verb::Source(args) => source::run(common, &args),
+        Verb::Spot(args) => spot::run(common, &args),
         Verb::Topology(args) => topology::run(&args),
         Verb::Version(_) => version::run(common),
         Verb::Completions(args) => completions::run(&args),
