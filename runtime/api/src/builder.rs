@@ -80,6 +80,8 @@ pub struct TopologyBuilder {
     spec: TopologySpec,
     /// One factory per component, in the same order, duplicates included.
     factories: Vec<Factory>,
+    /// What components say is wrong with themselves.
+    mistakes: Vec<String>,
 }
 
 impl TopologyBuilder {
@@ -92,6 +94,7 @@ impl TopologyBuilder {
         Self {
             spec,
             factories: Vec::new(),
+            mistakes: Vec::new(),
         }
     }
 
@@ -122,7 +125,8 @@ impl TopologyBuilder {
     /// # Errors
     /// [`Error::Graph`] with every mistake, each naming what to change.
     pub fn build(mut self) -> Result<Topology> {
-        let mistakes = validate::mistakes(&self.spec);
+        let mut mistakes = std::mem::take(&mut self.mistakes);
+        mistakes.extend(validate::mistakes(&self.spec));
         if !mistakes.is_empty() {
             return Err(Error::Graph(Mistakes(mistakes)));
         }
@@ -136,9 +140,15 @@ impl TopologyBuilder {
     }
 
     fn add(&mut self, id: &str, factory: Factory) -> &mut ComponentSpec {
-        let (kind, outputs) = match &factory {
-            Factory::Spout(make) => (ComponentKind::Spout, make().outputs()),
-            Factory::Bolt(make) => (ComponentKind::Bolt, make().outputs()),
+        let (kind, outputs, conf) = match &factory {
+            Factory::Spout(make) => (ComponentKind::Spout, make().outputs(), Config::default()),
+            Factory::Bolt(make) => {
+                let bolt = make();
+                let wrong = bolt.mistakes().into_iter();
+                self.mistakes
+                    .extend(wrong.map(|m| format!("component \"{id}\": {m}")));
+                (ComponentKind::Bolt, bolt.outputs(), bolt.conf())
+            }
         };
         self.factories.push(factory);
         self.spec.components.push(ComponentSpec {
@@ -148,7 +158,7 @@ impl TopologyBuilder {
             tasks: 0,
             outputs: outputs.streams,
             inputs: Vec::new(),
-            conf: Config::default(),
+            conf,
             blocking: false,
         });
         let last = self.spec.components.len() - 1;

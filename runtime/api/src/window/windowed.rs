@@ -1,0 +1,455 @@
+//! `WindowedBolt`, and the bolt that runs one: Storm's `IWindowedBolt` and `WindowedBoltExecutor`.
+//!
+//! Inputs stay unacked while a window may hold them: emits are anchored to all tuples of the window, and
+//! a tuple is acked when it expires. An error or a panic of the windowed bolt empties the window: every
+//! tuple held fails and its spout emits it again, which is what a worker's restart does in Storm.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::bolt::Bolt;
+use crate::collector::BoltCollector;
+use crate::config::Config;
+use crate::context::{Completions, TaskContext};
+use crate::error::{Error, Result};
+use crate::timer::Timer;
+use crate::token::AckToken;
+use crate::topology::Outputs;
+use crate::tuple::{Source, Tuple};
+use crate::value::Value;
+
+use super::clock::{Clock, ManualClock};
+use super::machine::Machine;
+use super::shape::{self, Shape, Span};
+use super::view::{Stored, TupleWindow, WindowCollector};
+use super::watermark::Watermarks;
+
+/// Field of the late stream (Storm's name): a map of the late tuple's fields.
+pub const LATE_TUPLE_FIELD: &str = "late_tuple";
+
+/// Stream of checkpoints: it carries no event time.
+const CHECKPOINT_STREAM: &str = "$checkpoint";
+
+/// A bolt that works on windows instead of single tuples (Storm's `IWindowedBolt`).
+pub trait WindowedBolt: Send {
+    /// Streams and fields. Asked on the client: must connect to nothing.
+    fn outputs(&self) -> Outputs {
+        Outputs::none()
+    }
+
+    /// What is wrong with the bolt as it was made; found when the graph is built.
+    fn mistakes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Called once in the worker, before anything else. Connect here.
+    fn prepare(&mut self, conf: &Config, ctx: &TaskContext) -> Result<()> {
+        let _ = (conf, ctx);
+        Ok(())
+    }
+
+    /// Works on one window, which is never empty. An error fails every tuple that the task holds.
+    fn execute(
+        &mut self,
+        window: &TupleWindow<'_>,
+        out: &mut WindowCollector<'_, '_>,
+    ) -> Result<()>;
+
+    /// The task ends here.
+    fn cleanup(&mut self) {}
+}
+
+type Extractor = Arc<dyn Fn(&Tuple<'_>) -> Result<i64> + Send + Sync>;
+
+/// Runs a [`WindowedBolt`] as a [`Bolt`].
+///
+/// ```
+/// use std::time::Duration;
+/// use fulmar_api::window::{Count, TupleWindow, WindowCollector, Windowed, WindowedBolt};
+/// use fulmar_api::{Outputs, Result, testing::BoltTester};
+///
+/// struct Sum;
+/// impl WindowedBolt for Sum {
+///     fn outputs(&self) -> Outputs { Outputs::fields(["sum"]) }
+///     fn execute(&mut self, window: &TupleWindow<'_>, out: &mut WindowCollector<'_, '_>) -> Result<()> {
+///         let sum = window.get().map(|t| t.int("n")).sum::<Result<i64>>()?;
+///         out.emit([sum])
+///     }
+/// }
+///
+/// let mut test = BoltTester::new(Windowed::new(Sum).window(Count(3), Count(2)), ["n"]);
+/// test.prepare(&Default::default()).unwrap();
+/// for n in 1..=4_i64 { test.execute([n]).unwrap(); }
+/// let sums: Vec<_> = test.emitted().iter().map(|e| e.values[0].as_int().unwrap()).collect();
+/// assert_eq!(sums, [1 + 2, 2 + 3 + 4]);
+/// assert_eq!(test.acked(), 1);
+/// ```
+pub struct Windowed<B> {
+    bolt: B,
+    conf: Config,
+    extractor: Option<Extractor>,
+    clock: Option<ManualClock>,
+    running: Option<Running>,
+}
+
+/// What a prepared task has.
+struct Running {
+    machine: Machine<Stored>,
+    /// The right to settle each item of the queue, in its order.
+    tokens: VecDeque<AckToken>,
+    event_time: Option<EventTime>,
+    sources: Vec<Arc<Source>>,
+    shape: Shape,
+    clock: Clock,
+    ctx: TaskContext,
+    completions: Completions,
+    timer: Option<Arc<Timer>>,
+    /// When the timer will wake the task.
+    alarm: Option<Instant>,
+}
+
+struct EventTime {
+    marks: Watermarks,
+    interval_ms: i64,
+    /// When the watermark moves on; set while a stream has moved.
+    next: Option<i64>,
+    late_stream: Option<String>,
+}
+
+impl<B: WindowedBolt> Windowed<B> {
+    /// A window whose shape is in the configuration, unless it is said here.
+    pub fn new(bolt: B) -> Self {
+        Self {
+            bolt,
+            conf: Config::new(),
+            extractor: None,
+            clock: None,
+            running: None,
+        }
+    }
+
+    /// Sliding windows: so long, one each interval. [`Count`](super::Count) or a [`Duration`] (whole
+    /// milliseconds), mixed as one likes.
+    pub fn window(mut self, length: impl Into<Span>, slide: impl Into<Span>) -> Self {
+        shape::write_length(length.into(), &mut self.conf);
+        shape::write_slide(slide.into(), &mut self.conf);
+        self
+    }
+
+    /// Sliding windows, one with each tuple.
+    pub fn window_length(mut self, length: impl Into<Span>) -> Self {
+        shape::write_length(length.into(), &mut self.conf);
+        self
+    }
+
+    /// Windows that follow each other without overlap.
+    pub fn tumbling_window(self, length: impl Into<Span>) -> Self {
+        let length = length.into();
+        self.window(length, length)
+    }
+
+    /// Windows by event time, from a field with milliseconds since the epoch.
+    pub fn timestamp_field(self, field: impl Into<String>) -> Self {
+        let field = field.into();
+        self.timestamp_extractor(move |tuple| tuple.int(&field))
+    }
+
+    /// Windows by event time, in milliseconds since the epoch.
+    pub fn timestamp_extractor(
+        mut self,
+        extract: impl Fn(&Tuple<'_>) -> Result<i64> + Send + Sync + 'static,
+    ) -> Self {
+        self.extractor = Some(Arc::new(extract));
+        self
+    }
+
+    /// How far out of order timestamps may be; 0 unless set.
+    pub fn lag(mut self, lag: Duration) -> Self {
+        self.conf.set(shape::LAG_MS, millis(lag));
+        self
+    }
+
+    /// How often the watermark moves on; a second unless set.
+    pub fn watermark_interval(mut self, interval: Duration) -> Self {
+        self.conf.set(shape::WATERMARK_MS, millis(interval));
+        self
+    }
+
+    /// Declares a stream with the field `late_tuple`, on which late tuples are emitted (as a map of
+    /// their fields); without it they are counted and acked.
+    pub fn late_tuple_stream(mut self, stream: impl Into<String>) -> Self {
+        self.conf.set(shape::LATE_STREAM, stream.into());
+        self
+    }
+
+    /// Takes the time of arrival from this clock, which a test moves.
+    pub fn clock(mut self, clock: ManualClock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    fn event_time(&self, conf: &Config, ctx: &TaskContext) -> Result<Option<EventTime>> {
+        let late_stream = conf.str(shape::LATE_STREAM)?;
+        if self.extractor.is_none() {
+            return match late_stream {
+                None => Ok(None),
+                Some(_) => Err(Error::config(
+                    shape::LATE_STREAM,
+                    "late tuple stream can be defined only when specifying a timestamp field; add \
+                     timestamp_field or timestamp_extractor",
+                )),
+            };
+        }
+        if let Some(stream) = &late_stream
+            && !Bolt::outputs(self)
+                .streams
+                .iter()
+                .any(|s| s.name == *stream)
+        {
+            return Err(Error::config(
+                shape::LATE_STREAM,
+                format!(
+                    "stream \"{stream}\" for late tuples must be defined with late_tuple_stream"
+                ),
+            ));
+        }
+        let component = ctx.topology.component(&ctx.component);
+        let inputs = component.map(|c| c.inputs.iter()).into_iter().flatten();
+        let inputs = inputs
+            .filter(|i| i.stream != CHECKPOINT_STREAM)
+            .map(|i| (i.component.clone(), i.stream.clone()));
+        let interval_ms = conf.int_or(shape::WATERMARK_MS, shape::WATERMARK_DEFAULT_MS)?;
+        Ok(Some(EventTime {
+            marks: Watermarks::new(inputs, conf.int_or(shape::LAG_MS, 0)?),
+            interval_ms,
+            next: None,
+            late_stream,
+        }))
+    }
+
+    /// Calls the bolt for every window that is due.
+    fn turn(&mut self, out: &mut BoltCollector<'_>) -> Result<()> {
+        let Some(running) = &mut self.running else {
+            return Err(Error::msg("a windowed bolt was called before prepare"));
+        };
+        let time = running.time();
+        while let Some(time) = time
+            && let Some(what) = running.machine.due(time)
+        {
+            running.ack_left(out);
+            let expired = running.machine.take_expired();
+            running.count_not_shown();
+            let window = TupleWindow {
+                items: running.machine.items(),
+                what,
+                expired: &expired,
+            };
+            let mut collector = WindowCollector {
+                out,
+                tokens: &mut running.tokens,
+                len: what.len,
+            };
+            if let Err(error) = self.bolt.execute(&window, &mut collector) {
+                running.fail_all(out);
+                return Err(error);
+            }
+        }
+        running.ack_left(out);
+        running.set_alarm();
+        Ok(())
+    }
+}
+
+impl<B: WindowedBolt> Bolt for Windowed<B> {
+    fn outputs(&self) -> Outputs {
+        let outputs = self.bolt.outputs();
+        match self.conf.get(shape::LATE_STREAM) {
+            Some(late) => outputs.stream(&late.to_string(), [LATE_TUPLE_FIELD]),
+            None => outputs,
+        }
+    }
+
+    fn conf(&self) -> Config {
+        self.conf.clone()
+    }
+
+    fn mistakes(&self) -> Vec<String> {
+        self.bolt.mistakes()
+    }
+
+    fn prepare(&mut self, conf: &Config, ctx: &TaskContext) -> Result<()> {
+        let mut whole = self.conf.clone();
+        whole.merge(conf);
+        self.bolt.prepare(&whole, ctx)?;
+        let shape = shape::check(&whole)?;
+        let event_time = self.event_time(&whole, ctx)?;
+        let clock = self.clock.clone().map_or_else(Clock::system, Clock::Manual);
+        let manual = matches!(clock, Clock::Manual(_));
+        self.running = Some(Running {
+            machine: Machine::new(shape, event_time.is_some(), clock.now_ms()),
+            tokens: VecDeque::new(),
+            event_time,
+            sources: Vec::new(),
+            shape,
+            clock,
+            ctx: ctx.clone(),
+            completions: ctx.completions(),
+            timer: if manual { None } else { Some(Timer::of(ctx)?) },
+            alarm: None,
+        });
+        Ok(())
+    }
+
+    fn execute(&mut self, input: &Tuple<'_>, out: &mut BoltCollector<'_>) -> Result<()> {
+        // Windows that were due before this tuple came do not hold it.
+        self.turn(out)?;
+        if input.is_tick() {
+            return Ok(());
+        }
+        let Some(running) = &mut self.running else {
+            return Err(Error::msg("a windowed bolt was called before prepare"));
+        };
+        match &self.extractor {
+            None => running.add(input, running.clock.now_ms(), out),
+            Some(extract) => {
+                let ts = extract(input)?;
+                running.add_timed(input, ts, out)?;
+            }
+        }
+        self.turn(out)
+    }
+
+    fn woken(&mut self, out: &mut BoltCollector<'_>) -> Result<()> {
+        self.turn(out)
+    }
+
+    fn cleanup(&mut self) {
+        self.bolt.cleanup();
+        self.running = None;
+    }
+}
+
+impl Running {
+    /// What windows are due by: the clock, or in event time a watermark that has just moved on.
+    fn time(&mut self) -> Option<i64> {
+        let now = self.clock.now_ms();
+        let Some(event_time) = &mut self.event_time else {
+            return Some(now);
+        };
+        if event_time.next.is_none_or(|next| next > now) {
+            return None;
+        }
+        event_time.next = None;
+        event_time.marks.advance()
+    }
+
+    fn add(&mut self, input: &Tuple<'_>, ts: i64, out: &mut BoltCollector<'_>) {
+        let source = self.source(input.source());
+        let stored = Stored {
+            source,
+            task: input.source_task(),
+            values: input.values().into(),
+        };
+        // The token goes in first, at the end: what leaves at the front never passes it.
+        self.tokens.push_back(out.keep(input));
+        let before = self.machine.items().len();
+        let at = self.machine.add(ts, stored);
+        if self.event_time.is_some() && at != before {
+            let token = self.tokens.pop_back().unwrap_or_default();
+            self.tokens.insert(at, token);
+        }
+        self.ack_left(out);
+    }
+
+    fn add_timed(&mut self, input: &Tuple<'_>, ts: i64, out: &mut BoltCollector<'_>) -> Result<()> {
+        let now = self.clock.now_ms();
+        let Some(event_time) = &mut self.event_time else {
+            return Ok(());
+        };
+        let in_time = event_time.marks.track(input.source(), ts);
+        if event_time.marks.has_moved() && event_time.next.is_none() {
+            event_time.next = Some(now.saturating_add(event_time.interval_ms));
+        }
+        if in_time && !self.machine.is_past(ts) {
+            self.add(input, ts, out);
+            return Ok(());
+        }
+        self.ctx.count("window_late_tuples", 1);
+        if let Some(stream) = &event_time.late_stream {
+            let fields = input.source().fields.iter().map(|f| f.as_str().into());
+            let map = fields.zip(input.values().iter().cloned()).collect();
+            out.emit_to(stream, input, [Value::Map(Arc::new(map))])?;
+        }
+        out.ack(input);
+        Ok(())
+    }
+
+    /// The shared description of a source.
+    fn source(&mut self, source: &Source) -> Arc<Source> {
+        if let Some(known) = self.sources.iter().find(|s| ***s == *source) {
+            return known.clone();
+        }
+        let made = Arc::new(source.clone());
+        self.sources.push(made.clone());
+        made
+    }
+
+    fn ack_left(&mut self, out: &mut BoltCollector<'_>) {
+        for _ in 0..self.machine.take_left() {
+            if let Some(token) = self.tokens.pop_front() {
+                out.ack_token(token);
+            }
+        }
+    }
+
+    fn count_not_shown(&mut self) {
+        let n = self.machine.take_not_shown();
+        if n > 0 {
+            self.ctx.count("window_expired_not_shown", n);
+        }
+    }
+
+    fn fail_all(&mut self, out: &mut BoltCollector<'_>) {
+        self.tokens
+            .drain(..)
+            .for_each(|token| out.fail_token(token));
+        let now = self.clock.now_ms();
+        self.machine = Machine::new(self.shape, self.event_time.is_some(), now);
+        if let Some(event_time) = &mut self.event_time {
+            // The tuples come again: they must not be late then.
+            event_time.marks.start_again();
+            event_time.next = None;
+        }
+    }
+
+    /// Has the task woken when a window ends or the watermark moves on.
+    fn set_alarm(&mut self) {
+        let next = match &self.event_time {
+            Some(event_time) => event_time.next,
+            None => self.machine.next_due(),
+        };
+        let at = next.and_then(|ms| self.clock.instant_of(ms));
+        let (Some(at), Some(timer)) = (at, &self.timer) else {
+            return;
+        };
+        let set = self.alarm.filter(|alarm| *alarm > Instant::now());
+        if set.is_none_or(|alarm| at < alarm) {
+            timer.wake_at(at, self.ctx.waker());
+            self.alarm = Some(at);
+        }
+    }
+}
+
+impl Drop for Running {
+    /// What is still held fails at once instead of timing out.
+    fn drop(&mut self) {
+        for token in self.tokens.drain(..).filter(AckToken::is_tracked) {
+            self.completions.fail(token);
+        }
+    }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
