@@ -27,6 +27,12 @@ pub trait Bolt: Send {
         Vec::new()
     }
 
+    /// Whether it keeps state over failures and takes part in checkpoints: then the graph gets a
+    /// checkpoint spout ([`state`](crate::state)).
+    fn is_stateful(&self) -> bool {
+        false
+    }
+
     /// Called once in the worker, before anything else. Connect here.
     fn prepare(&mut self, conf: &Config, ctx: &TaskContext) -> Result<()> {
         let _ = (conf, ctx);

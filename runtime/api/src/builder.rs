@@ -13,6 +13,7 @@ use crate::error::{Error, Mistakes, Result};
 use crate::grouping::Grouping;
 use crate::spec::{ComponentKind, ComponentSpec, InputSpec, TopologySpec};
 use crate::spout::Spout;
+use crate::state::{forward, wire};
 use crate::topology::{Factory, Topology};
 use crate::validate;
 use crate::value::Value;
@@ -82,6 +83,8 @@ pub struct TopologyBuilder {
     factories: Vec<Factory>,
     /// What components say is wrong with themselves.
     mistakes: Vec<String>,
+    /// Ids of stateful bolts.
+    stateful: Vec<String>,
 }
 
 impl TopologyBuilder {
@@ -95,6 +98,7 @@ impl TopologyBuilder {
             spec,
             factories: Vec::new(),
             mistakes: Vec::new(),
+            stateful: Vec::new(),
         }
     }
 
@@ -127,12 +131,17 @@ impl TopologyBuilder {
     pub fn build(mut self) -> Result<Topology> {
         let mut mistakes = std::mem::take(&mut self.mistakes);
         mistakes.extend(validate::mistakes(&self.spec));
+        mistakes.extend(wire::mistakes(&self.spec, &self.stateful));
         if !mistakes.is_empty() {
             return Err(Error::Graph(Mistakes(mistakes)));
         }
         validate::normalise(&mut self.spec);
         let ids = self.spec.components.iter().map(|c| c.id.clone());
-        let factories: HashMap<_, _> = ids.zip(self.factories).collect();
+        let mut factories: HashMap<_, _> = ids.zip(self.factories).collect();
+        if !self.stateful.is_empty() {
+            wire::add_checkpoints(&mut self.spec);
+            forward::wrap(&mut factories, &self.stateful);
+        }
         Ok(Topology {
             spec: self.spec,
             factories,
@@ -144,6 +153,9 @@ impl TopologyBuilder {
             Factory::Spout(make) => (ComponentKind::Spout, make().outputs(), Config::default()),
             Factory::Bolt(make) => {
                 let bolt = make();
+                if bolt.is_stateful() {
+                    self.stateful.push(id.to_owned());
+                }
                 let wrong = bolt.mistakes().into_iter();
                 self.mistakes
                     .extend(wrong.map(|m| format!("component \"{id}\": {m}")));

@@ -12,6 +12,7 @@
 //! * [`worker_file`]: what a supervisor tells the program that it starts as a worker.
 //! * [`window`], [`timer`]: windows over streams, and what wakes a task when one ends.
 //! * [`join`]: streams joined in a window.
+//! * [`state`]: state of bolts that outlives failures, and checkpoints.
 //! * [`codec`]: values as bytes, for keys and for state on disk.
 //! * [`testing`]: a test of a bolt in five lines.
 
@@ -29,6 +30,8 @@ pub mod hash;
 pub mod join;
 pub mod spec;
 pub mod spout;
+pub mod state;
+mod stored;
 pub mod testing;
 pub mod timer;
 pub mod token;
@@ -49,6 +52,7 @@ pub use grouping::Grouping;
 pub use join::JoinBolt;
 pub use spec::TopologySpec;
 pub use spout::{FailReason, MessageId, Next, Spout};
+pub use state::{KeyValueState, Stateful, StatefulBolt};
 pub use token::AckToken;
 pub use topology::{Outputs, Topology};
 pub use tuple::Tuple;

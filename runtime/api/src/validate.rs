@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::config::keys;
 use crate::grouping::Grouping;
 use crate::spec::{ComponentKind, ComponentSpec, TopologySpec};
+use crate::state::{CHECKPOINT_SPOUT, wire};
 use crate::window::shape;
 
 /// Most tasks of one topology: 24 bytes of routing for each pair of tasks stays below 2 GiB.
@@ -47,6 +48,10 @@ pub fn mistakes(spec: &TopologySpec) -> Vec<String> {
         ));
     }
     unreachable(spec, &by_id, &mut out);
+    // A graph that was built already: its settings may have changed since.
+    if by_id.contains_key(CHECKPOINT_SPOUT) {
+        out.extend(wire::setting_mistakes(spec));
+    }
     out.extend(
         keys::mistakes(&spec.conf)
             .into_iter()

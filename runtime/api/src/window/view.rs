@@ -1,30 +1,16 @@
 //! What a windowed bolt is given: the tuples of the window, and a way out that is anchored to them.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use crate::TaskId;
 use crate::collector::{Anchors, BoltCollector, DEFAULT_STREAM};
 use crate::error::{Error, Result};
+use crate::stored::Stored;
 use crate::token::AckToken;
-use crate::tuple::{Source, Tuple};
-use crate::value::{IntoValues, Value};
+use crate::tuple::Tuple;
+use crate::value::IntoValues;
 
 use super::machine::Activation;
-
-/// A tuple that waits in a window.
-#[derive(Clone, Debug)]
-pub(crate) struct Stored {
-    pub source: Arc<Source>,
-    pub task: TaskId,
-    pub values: Box<[Value]>,
-}
-
-impl Stored {
-    pub fn view(&self) -> Tuple<'_> {
-        Tuple::new(&self.source, self.task, &self.values)
-    }
-}
 
 /// The tuples of one window (Storm's `TupleWindow`).
 ///

@@ -13,23 +13,22 @@ use crate::collector::BoltCollector;
 use crate::config::Config;
 use crate::context::{Completions, TaskContext};
 use crate::error::{Error, Result};
+use crate::state::CHECKPOINT_STREAM;
+use crate::stored::{Sources, Stored};
 use crate::timer::Timer;
 use crate::token::AckToken;
 use crate::topology::Outputs;
-use crate::tuple::{Source, Tuple};
+use crate::tuple::Tuple;
 use crate::value::Value;
 
 use super::clock::{Clock, ManualClock};
 use super::machine::Machine;
 use super::shape::{self, Shape, Span};
-use super::view::{Stored, TupleWindow, WindowCollector};
+use super::view::{TupleWindow, WindowCollector};
 use super::watermark::Watermarks;
 
 /// Field of the late stream (Storm's name): a map of the late tuple's fields.
 pub const LATE_TUPLE_FIELD: &str = "late_tuple";
-
-/// Stream of checkpoints: it carries no event time.
-const CHECKPOINT_STREAM: &str = "$checkpoint";
 
 /// A bolt that works on windows instead of single tuples (Storm's `IWindowedBolt`).
 pub trait WindowedBolt: Send {
@@ -99,7 +98,7 @@ struct Running {
     /// The right to settle each item of the queue, in its order.
     tokens: VecDeque<AckToken>,
     event_time: Option<EventTime>,
-    sources: Vec<Arc<Source>>,
+    sources: Sources,
     shape: Shape,
     clock: Clock,
     ctx: TaskContext,
@@ -290,7 +289,7 @@ impl<B: WindowedBolt> Bolt for Windowed<B> {
             machine: Machine::new(shape, event_time.is_some(), clock.now_ms()),
             tokens: VecDeque::new(),
             event_time,
-            sources: Vec::new(),
+            sources: Sources::default(),
             shape,
             clock,
             ctx: ctx.clone(),
@@ -345,12 +344,7 @@ impl Running {
     }
 
     fn add(&mut self, input: &Tuple<'_>, ts: i64, out: &mut BoltCollector<'_>) {
-        let source = self.source(input.source());
-        let stored = Stored {
-            source,
-            task: input.source_task(),
-            values: input.values().into(),
-        };
+        let stored = self.sources.store(input);
         // The token goes in first, at the end: what leaves at the front never passes it.
         self.tokens.push_back(out.keep(input));
         let before = self.machine.items().len();
@@ -383,16 +377,6 @@ impl Running {
         }
         out.ack(input);
         Ok(())
-    }
-
-    /// The shared description of a source.
-    fn source(&mut self, source: &Source) -> Arc<Source> {
-        if let Some(known) = self.sources.iter().find(|s| ***s == *source) {
-            return known.clone();
-        }
-        let made = Arc::new(source.clone());
-        self.sources.push(made.clone());
-        made
     }
 
     fn ack_left(&mut self, out: &mut BoltCollector<'_>) {

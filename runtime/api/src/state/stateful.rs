@@ -1,0 +1,290 @@
+//! `StatefulBolt`, and the bolt that runs one: Storm's `IStatefulBolt` and `StatefulBoltExecutor`.
+//!
+//! The executor's rules are Storm's, with one more (DESIGN 3.11): what a call wrote is taken back when it
+//! fails, since its input comes again.
+
+use crate::bolt::Bolt;
+use crate::collector::BoltCollector;
+use crate::config::Config;
+use crate::context::{Completions, TaskContext};
+use crate::error::{Error, Result};
+use crate::stored::{Sources, Stored};
+use crate::token::AckToken;
+use crate::topology::Outputs;
+use crate::tuple::Tuple;
+
+use super::align::{Alignment, Verdict};
+use super::forward;
+use super::held::StatefulCollector;
+use super::key_value::KeyValueState;
+use super::provider;
+use super::transaction::Action;
+use super::{CHECKPOINT_FIELDS, CHECKPOINT_STREAM};
+
+/// A bolt with key-value state that is checkpointed (Storm's `IStatefulBolt`). As with
+/// [`Bolt`], each input must be acked, failed or kept.
+pub trait StatefulBolt: Send {
+    /// Streams and fields. Asked on the client: must connect to nothing.
+    fn outputs(&self) -> Outputs {
+        Outputs::none()
+    }
+
+    /// Called once in the worker, before anything else. Connect here.
+    fn prepare(&mut self, conf: &Config, ctx: &TaskContext) -> Result<()> {
+        let _ = (conf, ctx);
+        Ok(())
+    }
+
+    /// The last committed state is here; no input came before it.
+    fn init_state(&mut self, state: &mut KeyValueState) -> Result<()> {
+        let _ = state;
+        Ok(())
+    }
+
+    /// Works on one input. What it wrote to the state is taken back if it fails.
+    fn execute(
+        &mut self,
+        input: &Tuple<'_>,
+        state: &mut KeyValueState,
+        out: &mut StatefulCollector<'_, '_>,
+    ) -> Result<()>;
+
+    /// Before the state is prepared: write what belongs to it.
+    fn pre_prepare(&mut self, txid: i64, state: &mut KeyValueState) -> Result<()> {
+        let _ = (txid, state);
+        Ok(())
+    }
+
+    /// Before the state is committed.
+    fn pre_commit(&mut self, txid: i64) -> Result<()> {
+        let _ = txid;
+        Ok(())
+    }
+
+    /// Before the state goes back to the last committed one.
+    fn pre_rollback(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The task ends here.
+    fn cleanup(&mut self) {}
+}
+
+/// Runs a [`StatefulBolt`] as a [`Bolt`].
+///
+/// ```
+/// use fulmar_api::state::{KeyValueState, StatefulCollector};
+/// use fulmar_api::{Outputs, Result, Stateful, StatefulBolt, Tuple};
+///
+/// struct Count;
+/// impl StatefulBolt for Count {
+///     fn outputs(&self) -> Outputs { Outputs::fields(["word", "count"]) }
+///     fn execute(&mut self, input: &Tuple<'_>, state: &mut KeyValueState,
+///                out: &mut StatefulCollector<'_, '_>) -> Result<()> {
+///         let word = input.str("word")?;
+///         let count = state.get_or(word, 0_i64)?.as_int().unwrap_or(0) + 1;
+///         state.put(word, count);
+///         out.emit((word, count))?;
+///         out.ack(input);
+///         Ok(())
+///     }
+/// }
+/// # let mut t = fulmar_api::TopologyBuilder::new("t");
+/// # let _ =
+/// t.bolt("count", || Stateful::new(Count)).fields("split", ["word"]);
+/// ```
+pub struct Stateful<B> {
+    bolt: B,
+    running: Option<Running>,
+}
+
+/// What a prepared task has.
+struct Running {
+    state: KeyValueState,
+    align: Alignment,
+    initialised: bool,
+    /// Inputs that came before the state; what spouts may have pending bounds them.
+    waiting: Vec<(Stored, AckToken)>,
+    /// Acked since the last PREPARE.
+    held: Vec<AckToken>,
+    /// Acked before it: told to their spouts at COMMIT.
+    prepared: Vec<AckToken>,
+    sources: Sources,
+    ctx: TaskContext,
+    completions: Completions,
+}
+
+impl<B: StatefulBolt> Stateful<B> {
+    /// A bolt with state in the store that the configuration names.
+    pub fn new(bolt: B) -> Self {
+        Self {
+            bolt,
+            running: None,
+        }
+    }
+
+    /// Hands one input to the bolt; `None` is a tick's token.
+    fn run(
+        bolt: &mut B,
+        running: &mut Running,
+        input: &Tuple<'_>,
+        token: Option<AckToken>,
+        out: &mut BoltCollector<'_>,
+    ) -> Result<()> {
+        let before = running.held.len();
+        running.state.begin_call();
+        let mut collector = StatefulCollector {
+            out,
+            input: token,
+            held: &mut running.held,
+        };
+        let outcome = bolt.execute(input, &mut running.state, &mut collector);
+        let left = collector.input.take();
+        if outcome.is_err() {
+            running.state.undo_call();
+            fail_all(&mut running.held.split_off(before), out);
+        }
+        // Neither acked, failed nor kept.
+        fail_all(&mut left.into_iter().collect(), out);
+        outcome
+    }
+
+    fn checkpoint(&mut self, input: &Tuple<'_>, out: &mut BoltCollector<'_>) -> Result<()> {
+        let Some(running) = &mut self.running else {
+            return Err(not_prepared());
+        };
+        let txid = input.int(CHECKPOINT_FIELDS[0])?;
+        let action = Action::parse(input.str(CHECKPOINT_FIELDS[1])?)?;
+        match running.align.arrive(input.source_task(), action, txid) {
+            Verdict::Wait | Verdict::Old => out.ack(input),
+            Verdict::Act => {
+                if action == Action::Prepare && !running.initialised {
+                    // This task began anew: failing makes the checkpoint spout recover.
+                    out.fail(input);
+                    return Ok(());
+                }
+                Self::act(&mut self.bolt, running, action, txid, out)?;
+                running.align.acted(action, txid);
+                out.emit_to(CHECKPOINT_STREAM, input, (txid, action.to_string()))?;
+                out.ack(input);
+            }
+        }
+        Ok(())
+    }
+
+    fn act(
+        bolt: &mut B,
+        running: &mut Running,
+        action: Action,
+        txid: i64,
+        out: &mut BoltCollector<'_>,
+    ) -> Result<()> {
+        match action {
+            Action::Prepare => {
+                bolt.pre_prepare(txid, &mut running.state)?;
+                running.state.prepare_commit(txid)?;
+                running.prepared.append(&mut running.held);
+            }
+            Action::Commit => {
+                bolt.pre_commit(txid)?;
+                running.state.commit(txid)?;
+                let done = running.prepared.drain(..);
+                done.for_each(|token| out.ack_token(token));
+            }
+            Action::Rollback => {
+                bolt.pre_rollback()?;
+                running.state.rollback()?;
+                fail_all(&mut running.prepared, out);
+                fail_all(&mut running.held, out);
+            }
+            Action::InitState if !running.initialised => {
+                bolt.init_state(&mut running.state)?;
+                running.initialised = true;
+                for (stored, token) in std::mem::take(&mut running.waiting) {
+                    let outcome = Self::run(bolt, running, &stored.view(), Some(token), out);
+                    if let Err(error) = outcome {
+                        running.ctx.report_error(&error);
+                    }
+                }
+            }
+            Action::InitState => {}
+        }
+        Ok(())
+    }
+}
+
+impl<B: StatefulBolt> Bolt for Stateful<B> {
+    fn outputs(&self) -> Outputs {
+        self.bolt
+            .outputs()
+            .stream(CHECKPOINT_STREAM, CHECKPOINT_FIELDS)
+    }
+
+    fn is_stateful(&self) -> bool {
+        true
+    }
+
+    fn prepare(&mut self, conf: &Config, ctx: &TaskContext) -> Result<()> {
+        self.bolt.prepare(conf, ctx)?;
+        self.running = Some(Running {
+            state: provider::open(conf, ctx)?,
+            align: Alignment::new(forward::senders(ctx)),
+            initialised: false,
+            waiting: Vec::new(),
+            held: Vec::new(),
+            prepared: Vec::new(),
+            sources: Sources::default(),
+            ctx: ctx.clone(),
+            completions: ctx.completions(),
+        });
+        Ok(())
+    }
+
+    fn execute(&mut self, input: &Tuple<'_>, out: &mut BoltCollector<'_>) -> Result<()> {
+        if input.source().stream == CHECKPOINT_STREAM {
+            return self.checkpoint(input, out);
+        }
+        let Some(running) = &mut self.running else {
+            return Err(not_prepared());
+        };
+        if input.is_tick() {
+            if !running.initialised {
+                return Ok(());
+            }
+            return Self::run(&mut self.bolt, running, input, None, out);
+        }
+        let token = out.keep(input);
+        if running.initialised {
+            return Self::run(&mut self.bolt, running, input, Some(token), out);
+        }
+        let stored = running.sources.store(input);
+        running.waiting.push((stored, token));
+        Ok(())
+    }
+
+    fn cleanup(&mut self) {
+        self.bolt.cleanup();
+        self.running = None;
+    }
+}
+
+impl Drop for Running {
+    /// What is not committed fails at once instead of timing out.
+    fn drop(&mut self) {
+        let waiting = self.waiting.drain(..).map(|(_, token)| token);
+        let all = waiting
+            .chain(self.held.drain(..))
+            .chain(self.prepared.drain(..));
+        for token in all.filter(AckToken::is_tracked) {
+            self.completions.fail(token);
+        }
+    }
+}
+
+fn fail_all(tokens: &mut Vec<AckToken>, out: &mut BoltCollector<'_>) {
+    tokens.drain(..).for_each(|token| out.fail_token(token));
+}
+
+fn not_prepared() -> Error {
+    Error::msg("a stateful bolt was called before prepare")
+}
