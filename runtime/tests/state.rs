@@ -20,6 +20,7 @@ struct Keys {
     next: u64,
     again: Vec<MessageId>,
     acks: Acks,
+    timed_out: Arc<AtomicBool>,
 }
 
 impl Spout for Keys {
@@ -42,7 +43,10 @@ impl Spout for Keys {
         *self.acks.lock().unwrap().entry(id).or_default() += 1;
         Ok(())
     }
-    fn fail(&mut self, id: MessageId, _: FailReason) -> Result<()> {
+    fn fail(&mut self, id: MessageId, why: FailReason) -> Result<()> {
+        if why == FailReason::TimedOut {
+            self.timed_out.store(true, Ordering::Relaxed);
+        }
         self.again.push(id);
         Ok(())
     }
@@ -105,7 +109,9 @@ fn run(limit: u64, panic: bool, dir: Option<&Path>) -> BTreeMap<i64, i64> {
         next: 0,
         again: Vec::new(),
         acks: acks.clone(),
+        timed_out: Arc::default(),
     };
+    let timed_out = spout.timed_out.clone();
     let count = Count {
         panic: Arc::new(AtomicBool::new(panic)),
     };
@@ -127,6 +133,8 @@ fn run(limit: u64, panic: bool, dir: Option<&Path>) -> BTreeMap<i64, i64> {
     let acked = || acks.lock().unwrap().len() as u64;
     cluster.wait_until(LONG, |_| acked() == limit).unwrap();
     assert!(acks.lock().unwrap().values().all(|times| *times == 1));
+    // What a panic takes along fails at once.
+    assert!(!timed_out.load(Ordering::Relaxed));
     let errors = cluster.errors();
     assert_eq!(errors.iter().any(|e| e.error.contains("sixty")), panic);
     drop(cluster);

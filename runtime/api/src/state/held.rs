@@ -11,7 +11,7 @@ use crate::value::IntoValues;
 pub struct StatefulCollector<'a, 'b> {
     pub(crate) out: &'a mut BoltCollector<'b>,
     /// The input's token, until it is settled or taken.
-    pub(crate) input: Option<AckToken>,
+    pub(crate) input: &'a mut Option<AckToken>,
     /// What is acked when the next checkpoint commits.
     pub(crate) held: &'a mut Vec<AckToken>,
 }
@@ -27,7 +27,7 @@ impl StatefulCollector<'_, '_> {
 
     /// Emits on a named stream, anchored to the input.
     pub fn emit_to(&mut self, stream: &str, values: impl IntoValues) -> Result<()> {
-        let anchor = anchored(&mut self.input, stream)?;
+        let anchor = anchored(self.input, stream)?;
         self.out.emit_to(stream, anchor, values)
     }
 
@@ -41,7 +41,7 @@ impl StatefulCollector<'_, '_> {
         stream: &str,
         values: impl IntoValues,
     ) -> Result<()> {
-        let anchor = anchored(&mut self.input, stream)?;
+        let anchor = anchored(self.input, stream)?;
         self.out.emit_direct(task, stream, anchor, values)
     }
 

@@ -3,6 +3,8 @@
 //! The executor's rules are Storm's, with one more (DESIGN 3.11): what a call wrote is taken back when it
 //! fails, since its input comes again.
 
+use std::collections::VecDeque;
+
 use crate::bolt::Bolt;
 use crate::collector::BoltCollector;
 use crate::config::Config;
@@ -104,7 +106,9 @@ struct Running {
     align: Alignment,
     initialised: bool,
     /// Inputs that came before the state; what spouts may have pending bounds them.
-    waiting: Vec<(Stored, AckToken)>,
+    waiting: VecDeque<(Stored, AckToken)>,
+    /// The input of the running call: here, so that it fails if the call panics.
+    input: Option<AckToken>,
     /// Acked since the last PREPARE.
     held: Vec<AckToken>,
     /// Acked before it: told to their spouts at COMMIT.
@@ -133,19 +137,22 @@ impl<B: StatefulBolt> Stateful<B> {
     ) -> Result<()> {
         let before = running.held.len();
         running.state.begin_call();
+        running.input = token;
         let mut collector = StatefulCollector {
             out,
-            input: token,
+            input: &mut running.input,
             held: &mut running.held,
         };
         let outcome = bolt.execute(input, &mut running.state, &mut collector);
-        let left = collector.input.take();
+        let left = running.input.take();
         if outcome.is_err() {
             running.state.undo_call();
             fail_all(&mut running.held.split_off(before), out);
         }
         // Neither acked, failed nor kept.
-        fail_all(&mut left.into_iter().collect(), out);
+        if let Some(token) = left {
+            out.fail_token(token);
+        }
         outcome
     }
 
@@ -200,7 +207,7 @@ impl<B: StatefulBolt> Stateful<B> {
             Action::InitState if !running.initialised => {
                 bolt.init_state(&mut running.state)?;
                 running.initialised = true;
-                for (stored, token) in std::mem::take(&mut running.waiting) {
+                while let Some((stored, token)) = running.waiting.pop_front() {
                     let outcome = Self::run(bolt, running, &stored.view(), Some(token), out);
                     if let Err(error) = outcome {
                         running.ctx.report_error(&error);
@@ -230,7 +237,8 @@ impl<B: StatefulBolt> Bolt for Stateful<B> {
             state: provider::open(conf, ctx)?,
             align: Alignment::new(forward::senders(ctx)),
             initialised: false,
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
+            input: None,
             held: Vec::new(),
             prepared: Vec::new(),
             sources: Sources::default(),
@@ -258,7 +266,7 @@ impl<B: StatefulBolt> Bolt for Stateful<B> {
             return Self::run(&mut self.bolt, running, input, Some(token), out);
         }
         let stored = running.sources.store(input);
-        running.waiting.push((stored, token));
+        running.waiting.push_back((stored, token));
         Ok(())
     }
 
@@ -273,6 +281,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let waiting = self.waiting.drain(..).map(|(_, token)| token);
         let all = waiting
+            .chain(self.input.take())
             .chain(self.held.drain(..))
             .chain(self.prepared.drain(..));
         for token in all.filter(AckToken::is_tracked) {

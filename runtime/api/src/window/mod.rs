@@ -13,6 +13,7 @@ mod clock;
 pub mod machine;
 #[cfg(test)]
 mod machine_tests;
+mod running;
 pub mod shape;
 pub mod stacks;
 pub mod view;

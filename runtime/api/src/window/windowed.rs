@@ -4,28 +4,21 @@
 //! a tuple is acked when it expires. An error or a panic of the windowed bolt empties the window: every
 //! tuple held fails and its spout emits it again, which is what a worker's restart does in Storm.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::bolt::Bolt;
 use crate::collector::BoltCollector;
 use crate::config::Config;
-use crate::context::{Completions, TaskContext};
+use crate::context::TaskContext;
 use crate::error::{Error, Result};
-use crate::state::CHECKPOINT_STREAM;
-use crate::stored::{Sources, Stored};
-use crate::timer::Timer;
-use crate::token::AckToken;
 use crate::topology::Outputs;
 use crate::tuple::Tuple;
-use crate::value::Value;
 
-use super::clock::{Clock, ManualClock};
-use super::machine::Machine;
-use super::shape::{self, Shape, Span};
+use super::clock::ManualClock;
+use super::running::{EventTime, Running};
+use super::shape::{self, Span};
 use super::view::{TupleWindow, WindowCollector};
-use super::watermark::Watermarks;
 
 /// Field of the late stream (Storm's name): a map of the late tuple's fields.
 pub const LATE_TUPLE_FIELD: &str = "late_tuple";
@@ -90,30 +83,6 @@ pub struct Windowed<B> {
     extractor: Option<Extractor>,
     clock: Option<ManualClock>,
     running: Option<Running>,
-}
-
-/// What a prepared task has.
-struct Running {
-    machine: Machine<Stored>,
-    /// The right to settle each item of the queue, in its order.
-    tokens: VecDeque<AckToken>,
-    event_time: Option<EventTime>,
-    sources: Sources,
-    shape: Shape,
-    clock: Clock,
-    ctx: TaskContext,
-    completions: Completions,
-    timer: Option<Arc<Timer>>,
-    /// When the timer will wake the task.
-    alarm: Option<Instant>,
-}
-
-struct EventTime {
-    marks: Watermarks,
-    interval_ms: i64,
-    /// When the watermark moves on; set while a stream has moved.
-    next: Option<i64>,
-    late_stream: Option<String>,
 }
 
 impl<B: WindowedBolt> Windowed<B> {
@@ -213,18 +182,7 @@ impl<B: WindowedBolt> Windowed<B> {
                 ),
             ));
         }
-        let component = ctx.topology.component(&ctx.component);
-        let inputs = component.map(|c| c.inputs.iter()).into_iter().flatten();
-        let inputs = inputs
-            .filter(|i| i.stream != CHECKPOINT_STREAM)
-            .map(|i| (i.component.clone(), i.stream.clone()));
-        let interval_ms = conf.int_or(shape::WATERMARK_MS, shape::WATERMARK_DEFAULT_MS)?;
-        Ok(Some(EventTime {
-            marks: Watermarks::new(inputs, conf.int_or(shape::LAG_MS, 0)?),
-            interval_ms,
-            next: None,
-            late_stream,
-        }))
+        EventTime::new(conf, ctx).map(Some)
     }
 
     /// Calls the bolt for every window that is due.
@@ -283,20 +241,7 @@ impl<B: WindowedBolt> Bolt for Windowed<B> {
         self.bolt.prepare(&whole, ctx)?;
         let shape = shape::check(&whole)?;
         let event_time = self.event_time(&whole, ctx)?;
-        let clock = self.clock.clone().map_or_else(Clock::system, Clock::Manual);
-        let manual = matches!(clock, Clock::Manual(_));
-        self.running = Some(Running {
-            machine: Machine::new(shape, event_time.is_some(), clock.now_ms()),
-            tokens: VecDeque::new(),
-            event_time,
-            sources: Sources::default(),
-            shape,
-            clock,
-            ctx: ctx.clone(),
-            completions: ctx.completions(),
-            timer: if manual { None } else { Some(Timer::of(ctx)?) },
-            alarm: None,
-        });
+        self.running = Some(Running::new(shape, event_time, self.clock.clone(), ctx)?);
         Ok(())
     }
 
@@ -310,7 +255,7 @@ impl<B: WindowedBolt> Bolt for Windowed<B> {
             return Err(Error::msg("a windowed bolt was called before prepare"));
         };
         match &self.extractor {
-            None => running.add(input, running.clock.now_ms(), out),
+            None => running.add(input, running.now_ms(), out),
             Some(extract) => {
                 let ts = extract(input)?;
                 running.add_timed(input, ts, out)?;
@@ -326,111 +271,6 @@ impl<B: WindowedBolt> Bolt for Windowed<B> {
     fn cleanup(&mut self) {
         self.bolt.cleanup();
         self.running = None;
-    }
-}
-
-impl Running {
-    /// What windows are due by: the clock, or in event time a watermark that has just moved on.
-    fn time(&mut self) -> Option<i64> {
-        let now = self.clock.now_ms();
-        let Some(event_time) = &mut self.event_time else {
-            return Some(now);
-        };
-        if event_time.next.is_none_or(|next| next > now) {
-            return None;
-        }
-        event_time.next = None;
-        event_time.marks.advance()
-    }
-
-    fn add(&mut self, input: &Tuple<'_>, ts: i64, out: &mut BoltCollector<'_>) {
-        let stored = self.sources.store(input);
-        // The token goes in first, at the end: what leaves at the front never passes it.
-        self.tokens.push_back(out.keep(input));
-        let before = self.machine.items().len();
-        let at = self.machine.add(ts, stored);
-        if self.event_time.is_some() && at != before {
-            let token = self.tokens.pop_back().unwrap_or_default();
-            self.tokens.insert(at, token);
-        }
-        self.ack_left(out);
-    }
-
-    fn add_timed(&mut self, input: &Tuple<'_>, ts: i64, out: &mut BoltCollector<'_>) -> Result<()> {
-        let now = self.clock.now_ms();
-        let Some(event_time) = &mut self.event_time else {
-            return Ok(());
-        };
-        let in_time = event_time.marks.track(input.source(), ts);
-        if event_time.marks.has_moved() && event_time.next.is_none() {
-            event_time.next = Some(now.saturating_add(event_time.interval_ms));
-        }
-        if in_time && !self.machine.is_past(ts) {
-            self.add(input, ts, out);
-            return Ok(());
-        }
-        self.ctx.count("window_late_tuples", 1);
-        if let Some(stream) = &event_time.late_stream {
-            let fields = input.source().fields.iter().map(|f| f.as_str().into());
-            let map = fields.zip(input.values().iter().cloned()).collect();
-            out.emit_to(stream, input, [Value::Map(Arc::new(map))])?;
-        }
-        out.ack(input);
-        Ok(())
-    }
-
-    fn ack_left(&mut self, out: &mut BoltCollector<'_>) {
-        for _ in 0..self.machine.take_left() {
-            if let Some(token) = self.tokens.pop_front() {
-                out.ack_token(token);
-            }
-        }
-    }
-
-    fn count_not_shown(&mut self) {
-        let n = self.machine.take_not_shown();
-        if n > 0 {
-            self.ctx.count("window_expired_not_shown", n);
-        }
-    }
-
-    fn fail_all(&mut self, out: &mut BoltCollector<'_>) {
-        self.tokens
-            .drain(..)
-            .for_each(|token| out.fail_token(token));
-        let now = self.clock.now_ms();
-        self.machine = Machine::new(self.shape, self.event_time.is_some(), now);
-        if let Some(event_time) = &mut self.event_time {
-            // The tuples come again: they must not be late then.
-            event_time.marks.start_again();
-            event_time.next = None;
-        }
-    }
-
-    /// Has the task woken when a window ends or the watermark moves on.
-    fn set_alarm(&mut self) {
-        let next = match &self.event_time {
-            Some(event_time) => event_time.next,
-            None => self.machine.next_due(),
-        };
-        let at = next.and_then(|ms| self.clock.instant_of(ms));
-        let (Some(at), Some(timer)) = (at, &self.timer) else {
-            return;
-        };
-        let set = self.alarm.filter(|alarm| *alarm > Instant::now());
-        if set.is_none_or(|alarm| at < alarm) {
-            timer.wake_at(at, self.ctx.waker());
-            self.alarm = Some(at);
-        }
-    }
-}
-
-impl Drop for Running {
-    /// What is still held fails at once instead of timing out.
-    fn drop(&mut self) {
-        for token in self.tokens.drain(..).filter(AckToken::is_tracked) {
-            self.completions.fail(token);
-        }
     }
 }
 
