@@ -9,8 +9,11 @@ use crate::codec;
 use crate::error::{Error, Result};
 use crate::value::Value;
 
-/// Entries to write by key; none deletes.
-pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+/// The bytes of a value to write; none deletes.
+pub type Entry = Option<Vec<u8>>;
+
+/// Entries to write, by key.
+pub type Writes = BTreeMap<Vec<u8>, Entry>;
 
 /// Takes one entry: key and value.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
@@ -39,7 +42,7 @@ pub struct KeyValueState {
     fresh: Writes,
     prepared: Option<(i64, Writes)>,
     /// What the running call replaced in `fresh`: key, and the entry before, if there was one.
-    replaced: Vec<(Vec<u8>, Option<Option<Vec<u8>>>)>,
+    replaced: Vec<(Vec<u8>, Option<Entry>)>,
 }
 
 impl KeyValueState {
@@ -227,7 +230,7 @@ impl KeyValueState {
         }
     }
 
-    fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+    fn write(&mut self, key: Vec<u8>, value: Entry) {
         let before = self.fresh.insert(key.clone(), value);
         self.replaced.push((key, before));
     }
