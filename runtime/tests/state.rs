@@ -171,3 +171,51 @@ fn after_a_panic_nothing_is_lost() {
         "{counts:?}"
     );
 }
+
+/// Adds up how many tuples its windows had.
+struct Total;
+
+impl StatefulWindowedBolt for Total {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(["key", "count"])
+    }
+    fn execute(
+        &mut self,
+        window: &TupleWindow<'_>,
+        state: &mut KeyValueState,
+        out: &mut WindowCollector<'_, '_>,
+    ) -> Result<()> {
+        let total = state.get_or("total", 0_i64)?.as_int().unwrap_or(0) + window.len() as i64;
+        state.put("total", total);
+        out.emit((0_i64, total))
+    }
+}
+
+#[test]
+fn windows_by_the_clock_have_state_and_are_acked_by_checkpoints() {
+    let (acks, counts) = (Acks::default(), Counts::default());
+    let spout = Keys {
+        limit: 2_000,
+        next: 0,
+        again: Vec::new(),
+        acks: acks.clone(),
+        timed_out: Arc::default(),
+    };
+    let last = counts.clone();
+    let mut t = TopologyBuilder::new("totals");
+    t.conf("topology.state.checkpoint.interval.ms", 100_i64)
+        .conf("topology.max.spout.pending", 100_i64);
+    t.spout("keys", spout);
+    t.bolt("total", || {
+        Stateful::new(Windowed::new(Total).tumbling_window(Duration::from_millis(20)))
+    })
+    .shuffle("keys");
+    t.bolt("last", move || Last(last.clone())).global("total");
+    let cluster = LocalCluster::submit(t.build().unwrap(), 2).unwrap();
+    // At most 100 are pending, so what expired must be acked for the rest to come; the last window
+    // expires with a window after it, which never comes.
+    let total = || counts.lock().unwrap().get(&0).copied().unwrap_or(0);
+    cluster.wait_until(LONG, |_| total() == 2_000).unwrap();
+    assert!(acks.lock().unwrap().len() >= 1_900);
+    assert!(acks.lock().unwrap().values().all(|times| *times == 1));
+}

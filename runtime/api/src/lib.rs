@@ -52,7 +52,7 @@ pub use grouping::Grouping;
 pub use join::JoinBolt;
 pub use spec::TopologySpec;
 pub use spout::{FailReason, MessageId, Next, Spout};
-pub use state::{KeyValueState, Stateful, StatefulBolt};
+pub use state::{KeyValueState, Stateful, StatefulBolt, StatefulWindowedBolt};
 pub use token::AckToken;
 pub use topology::{Outputs, Topology};
 pub use tuple::Tuple;

@@ -1,11 +1,11 @@
 //! A stateful bolt's way out: emits are anchored, and what it acks is held until the checkpoint.
 
 use crate::TaskId;
-use crate::collector::{BoltCollector, DEFAULT_STREAM};
+use crate::collector::{Anchors, BoltCollector, BoltSink, DEFAULT_STREAM};
 use crate::error::{Error, Result};
 use crate::token::AckToken;
 use crate::tuple::Tuple;
-use crate::value::IntoValues;
+use crate::value::{IntoValues, Value};
 
 /// The collector of one call. Every emit is anchored: to the input, or to tokens kept earlier.
 pub struct StatefulCollector<'a, 'b> {
@@ -91,4 +91,46 @@ fn anchored<'t>(input: &'t mut Option<AckToken>, stream: &str) -> Result<&'t mut
                   settled already; emit before, or keep a token and use emit_with"
                 .to_owned(),
     })
+}
+
+/// So that a bolt with windows can work on top of it.
+impl BoltSink for StatefulCollector<'_, '_> {
+    fn buffer(&mut self) -> &mut Vec<Value> {
+        self.out.sink().buffer()
+    }
+    fn emit(&mut self, stream: &str, anchors: Anchors<'_>, task: Option<TaskId>) -> Result<()> {
+        if !matches!(anchors, Anchors::None | Anchors::Input) {
+            return self.out.sink().emit(stream, anchors, task);
+        }
+        match anchored(self.input, stream) {
+            Ok(token) => {
+                let anchors = Anchors::Tokens(std::slice::from_mut(token));
+                self.out.sink().emit(stream, anchors, task)
+            }
+            Err(error) => {
+                self.out.sink().buffer().clear();
+                Err(error)
+            }
+        }
+    }
+    fn ack_input(&mut self) {
+        self.held.extend(self.input.take());
+    }
+    fn fail_input(&mut self) {
+        if let Some(token) = self.input.take() {
+            self.out.fail_token(token);
+        }
+    }
+    fn keep_input(&mut self) -> AckToken {
+        self.input.take().unwrap_or_default()
+    }
+    fn settle(&mut self, token: AckToken, ok: bool) {
+        match ok {
+            true => self.held.push(token),
+            false => self.out.fail_token(token),
+        }
+    }
+    fn reset_timeout(&mut self) {
+        self.out.sink().reset_timeout();
+    }
 }

@@ -11,6 +11,7 @@
 //! * [`key_value`]: [`KeyValueState`], and [`Store`](key_value::Store) under it.
 //! * [`memory`], [`folder`], [`provider`]: where state is kept, and which by configuration.
 //! * [`stateful`], [`held`]: [`StatefulBolt`], the bolt that runs one, and its way out.
+//! * [`windows`]: [`StatefulWindowedBolt`].
 //! * [`transaction`], [`checkpoint_spout`], [`align`], [`forward`], [`wire`]: checkpoints.
 
 pub mod align;
@@ -25,11 +26,13 @@ pub mod stateful;
 #[cfg(test)]
 mod tests;
 pub mod transaction;
+pub mod windows;
 pub mod wire;
 
 pub use held::StatefulCollector;
 pub use key_value::KeyValueState;
 pub use stateful::{Stateful, StatefulBolt};
+pub use windows::StatefulWindowedBolt;
 
 /// Stream of checkpoints (Storm's name).
 pub const CHECKPOINT_STREAM: &str = "$checkpoint";

@@ -31,6 +31,16 @@ pub trait StatefulBolt: Send {
         Outputs::none()
     }
 
+    /// Configuration of the component that the bolt itself brings.
+    fn conf(&self) -> Config {
+        Config::new()
+    }
+
+    /// What is wrong with the bolt as it was made; found when the graph is built.
+    fn mistakes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Called once in the worker, before anything else. Connect here.
     fn prepare(&mut self, conf: &Config, ctx: &TaskContext) -> Result<()> {
         let _ = (conf, ctx);
@@ -51,6 +61,16 @@ pub trait StatefulBolt: Send {
         out: &mut StatefulCollector<'_, '_>,
     ) -> Result<()>;
 
+    /// Called on the executor after [`TaskContext::waker`] was called, once the state is here.
+    fn woken(
+        &mut self,
+        state: &mut KeyValueState,
+        out: &mut StatefulCollector<'_, '_>,
+    ) -> Result<()> {
+        let _ = (state, out);
+        Ok(())
+    }
+
     /// Before the state is prepared: write what belongs to it.
     fn pre_prepare(&mut self, txid: i64, state: &mut KeyValueState) -> Result<()> {
         let _ = (txid, state);
@@ -63,8 +83,9 @@ pub trait StatefulBolt: Send {
         Ok(())
     }
 
-    /// Before the state goes back to the last committed one.
-    fn pre_rollback(&mut self) -> Result<()> {
+    /// Before the state goes back to the last committed one: fail what is kept.
+    fn pre_rollback(&mut self, out: &mut StatefulCollector<'_, '_>) -> Result<()> {
+        let _ = out;
         Ok(())
     }
 
@@ -127,13 +148,12 @@ impl<B: StatefulBolt> Stateful<B> {
         }
     }
 
-    /// Hands one input to the bolt; `None` is a tick's token.
-    fn run(
-        bolt: &mut B,
+    /// Makes one call of the bolt; the token is the input's, if it has one.
+    fn call(
         running: &mut Running,
-        input: &Tuple<'_>,
         token: Option<AckToken>,
         out: &mut BoltCollector<'_>,
+        call: impl FnOnce(&mut KeyValueState, &mut StatefulCollector<'_, '_>) -> Result<()>,
     ) -> Result<()> {
         let before = running.held.len();
         running.state.begin_call();
@@ -143,7 +163,7 @@ impl<B: StatefulBolt> Stateful<B> {
             input: &mut running.input,
             held: &mut running.held,
         };
-        let outcome = bolt.execute(input, &mut running.state, &mut collector);
+        let outcome = call(&mut running.state, &mut collector);
         let left = running.input.take();
         if outcome.is_err() {
             running.state.undo_call();
@@ -199,7 +219,7 @@ impl<B: StatefulBolt> Stateful<B> {
                 done.for_each(|token| out.ack_token(token));
             }
             Action::Rollback => {
-                bolt.pre_rollback()?;
+                Self::call(running, None, out, |_, out| bolt.pre_rollback(out))?;
                 running.state.rollback()?;
                 fail_all(&mut running.prepared, out);
                 fail_all(&mut running.held, out);
@@ -208,7 +228,9 @@ impl<B: StatefulBolt> Stateful<B> {
                 bolt.init_state(&mut running.state)?;
                 running.initialised = true;
                 while let Some((stored, token)) = running.waiting.pop_front() {
-                    let outcome = Self::run(bolt, running, &stored.view(), Some(token), out);
+                    let outcome = Self::call(running, Some(token), out, |state, out| {
+                        bolt.execute(&stored.view(), state, out)
+                    });
                     if let Err(error) = outcome {
                         running.ctx.report_error(&error);
                     }
@@ -225,6 +247,14 @@ impl<B: StatefulBolt> Bolt for Stateful<B> {
         self.bolt
             .outputs()
             .stream(CHECKPOINT_STREAM, CHECKPOINT_FIELDS)
+    }
+
+    fn conf(&self) -> Config {
+        self.bolt.conf()
+    }
+
+    fn mistakes(&self) -> Vec<String> {
+        self.bolt.mistakes()
     }
 
     fn is_stateful(&self) -> bool {
@@ -255,19 +285,31 @@ impl<B: StatefulBolt> Bolt for Stateful<B> {
         let Some(running) = &mut self.running else {
             return Err(not_prepared());
         };
-        if input.is_tick() {
-            if !running.initialised {
-                return Ok(());
-            }
-            return Self::run(&mut self.bolt, running, input, None, out);
+        if input.is_tick() && !running.initialised {
+            return Ok(());
         }
-        let token = out.keep(input);
+        let token = (!input.is_tick()).then(|| out.keep(input));
         if running.initialised {
-            return Self::run(&mut self.bolt, running, input, Some(token), out);
+            let bolt = &mut self.bolt;
+            return Self::call(running, token, out, |state, out| {
+                bolt.execute(input, state, out)
+            });
         }
         let stored = running.sources.store(input);
-        running.waiting.push_back((stored, token));
+        running
+            .waiting
+            .push_back((stored, token.unwrap_or_default()));
         Ok(())
+    }
+
+    fn woken(&mut self, out: &mut BoltCollector<'_>) -> Result<()> {
+        match &mut self.running {
+            Some(running) if running.initialised => {
+                let bolt = &mut self.bolt;
+                Self::call(running, None, out, |state, out| bolt.woken(state, out))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn cleanup(&mut self) {

@@ -377,3 +377,62 @@ fn what_keeps_checkpoints_from_working_is_told_at_once() {
         assert!(error.contains(part), "{error}");
     }
 }
+
+/// Adds each window's length to its state; a window with 13 in it fails after that.
+struct Total;
+
+impl StatefulWindowedBolt for Total {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(["total"])
+    }
+    fn execute(
+        &mut self,
+        window: &crate::window::TupleWindow<'_>,
+        state: &mut KeyValueState,
+        out: &mut crate::window::WindowCollector<'_, '_>,
+    ) -> Result<()> {
+        let total = state.get_or("total", 0_i64)?.as_int().unwrap_or(0) + window.len() as i64;
+        state.put("total", total);
+        match window.get().any(|t| matches!(t.int("n"), Ok(13))) {
+            true => Err(Error::msg("13 is too much")),
+            false => out.emit([total]),
+        }
+    }
+}
+
+#[test]
+fn windows_have_state_and_what_expired_is_acked_by_the_commit() {
+    let windowed = crate::Windowed::new(Total).tumbling_window(crate::window::Count(2));
+    let mut test = BoltTester::new(Stateful::new(windowed), ["n"]);
+    test.prepare(&Config::new()).unwrap();
+    let totals = |test: &BoltTester<_>| -> Vec<i64> {
+        let emitted = test.emitted_on("default");
+        emitted
+            .iter()
+            .filter_map(|e| e.values[0].as_int())
+            .collect()
+    };
+    test.execute([0_i64]).unwrap();
+    checkpoint(&mut test, "INITSTATE", -1);
+    for n in 1..=4_i64 {
+        test.execute([n]).unwrap();
+    }
+    assert_eq!(totals(&test), [2, 4]);
+    assert_eq!(test.emitted_on("default")[1].anchors, [3, 4]);
+    // Inputs 0 and 2 have expired, then 3 with the arrival of 5; none is acked before the commit.
+    assert_eq!(test.acked_inputs(), [1]);
+    checkpoint(&mut test, "PREPARE", 0);
+    checkpoint(&mut test, "COMMIT", 0);
+    assert_eq!(test.acked_inputs(), [1, 6, 0, 2, 3, 7]);
+    // A failed window leaves no trace, and everything held comes again.
+    test.execute([13_i64]).unwrap_err();
+    assert_eq!((test.failed(), totals(&test).len()), (3, 2));
+    test.execute([5_i64]).unwrap();
+    test.execute([6_i64]).unwrap();
+    assert_eq!(totals(&test), [2, 4, 6]);
+    checkpoint(&mut test, "ROLLBACK", 1);
+    assert_eq!(test.failed(), 5);
+    test.execute([5_i64]).unwrap();
+    test.execute([6_i64]).unwrap();
+    assert_eq!(totals(&test), [2, 4, 6, 6]);
+}

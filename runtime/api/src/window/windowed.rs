@@ -52,6 +52,10 @@ pub trait WindowedBolt: Send {
     fn cleanup(&mut self) {}
 }
 
+/// What is called for a window.
+pub(crate) type RunWindow<'r, B> =
+    dyn FnMut(&mut B, &TupleWindow<'_>, &mut WindowCollector<'_, '_>) -> Result<()> + 'r;
+
 type Extractor = Arc<dyn Fn(&Tuple<'_>) -> Result<i64> + Send + Sync>;
 
 /// Runs a [`WindowedBolt`] as a [`Bolt`].
@@ -85,7 +89,7 @@ pub struct Windowed<B> {
     running: Option<Running>,
 }
 
-impl<B: WindowedBolt> Windowed<B> {
+impl<B> Windowed<B> {
     /// A window whose shape is in the configuration, unless it is said here.
     pub fn new(bolt: B) -> Self {
         Self {
@@ -157,7 +161,70 @@ impl<B: WindowedBolt> Windowed<B> {
         self
     }
 
-    fn event_time(&self, conf: &Config, ctx: &TaskContext) -> Result<Option<EventTime>> {
+    /// The component's whole configuration: what the code says lies under what it was given.
+    pub(crate) fn whole(&self, conf: &Config) -> Config {
+        let mut whole = self.conf.clone();
+        whole.merge(conf);
+        whole
+    }
+
+    /// What the code says of the windows, as configuration.
+    pub(crate) fn own_conf(&self) -> Config {
+        self.conf.clone()
+    }
+
+    /// Adds the late stream to the bolt's own.
+    pub(crate) fn with_late(&self, outputs: Outputs) -> Outputs {
+        match self.conf.get(shape::LATE_STREAM) {
+            Some(late) => outputs.stream(&late.to_string(), [LATE_TUPLE_FIELD]),
+            None => outputs,
+        }
+    }
+
+    /// The bolt itself.
+    pub(crate) fn bolt(&mut self) -> &mut B {
+        &mut self.bolt
+    }
+
+    /// The bolt itself, to look at.
+    pub(crate) fn inner(&self) -> &B {
+        &self.bolt
+    }
+
+    /// Begins without tuples; those that were held fail.
+    ///
+    /// # Errors
+    /// Storm's rules about windows are broken, or the timer cannot be started.
+    pub(crate) fn start(
+        &mut self,
+        whole: &Config,
+        outputs: &Outputs,
+        ctx: &TaskContext,
+    ) -> Result<()> {
+        let shape = shape::check(whole)?;
+        let event_time = self.event_time(whole, outputs, ctx)?;
+        self.running = Some(Running::new(shape, event_time, self.clock.clone(), ctx)?);
+        Ok(())
+    }
+
+    /// Ends; tuples that are held fail.
+    pub(crate) fn end(&mut self) {
+        self.running = None;
+    }
+
+    /// Fails every tuple held and begins anew.
+    pub(crate) fn start_again(&mut self, out: &mut BoltCollector<'_>) {
+        if let Some(running) = &mut self.running {
+            running.fail_all(out);
+        }
+    }
+
+    fn event_time(
+        &self,
+        conf: &Config,
+        outputs: &Outputs,
+        ctx: &TaskContext,
+    ) -> Result<Option<EventTime>> {
         let late_stream = conf.str(shape::LATE_STREAM)?;
         if self.extractor.is_none() {
             return match late_stream {
@@ -170,10 +237,7 @@ impl<B: WindowedBolt> Windowed<B> {
             };
         }
         if let Some(stream) = &late_stream
-            && !Bolt::outputs(self)
-                .streams
-                .iter()
-                .any(|s| s.name == *stream)
+            && !outputs.streams.iter().any(|s| s.name == *stream)
         {
             return Err(Error::config(
                 shape::LATE_STREAM,
@@ -185,11 +249,13 @@ impl<B: WindowedBolt> Windowed<B> {
         EventTime::new(conf, ctx).map(Some)
     }
 
-    /// Calls the bolt for every window that is due.
-    fn turn(&mut self, out: &mut BoltCollector<'_>) -> Result<()> {
-        let Some(running) = &mut self.running else {
-            return Err(Error::msg("a windowed bolt was called before prepare"));
-        };
+    /// Calls `run` for every window that is due.
+    pub(crate) fn turn(
+        &mut self,
+        out: &mut BoltCollector<'_>,
+        run: &mut RunWindow<'_, B>,
+    ) -> Result<()> {
+        let running = self.running.as_mut().ok_or_else(not_prepared)?;
         let time = running.time();
         while let Some(time) = time
             && let Some(what) = running.machine.due(time)
@@ -207,7 +273,7 @@ impl<B: WindowedBolt> Windowed<B> {
                 tokens: &mut running.tokens,
                 len: what.len,
             };
-            if let Err(error) = self.bolt.execute(&window, &mut collector) {
+            if let Err(error) = run(&mut self.bolt, &window, &mut collector) {
                 running.fail_all(out);
                 return Err(error);
             }
@@ -216,44 +282,20 @@ impl<B: WindowedBolt> Windowed<B> {
         running.set_alarm();
         Ok(())
     }
-}
 
-impl<B: WindowedBolt> Bolt for Windowed<B> {
-    fn outputs(&self) -> Outputs {
-        let outputs = self.bolt.outputs();
-        match self.conf.get(shape::LATE_STREAM) {
-            Some(late) => outputs.stream(&late.to_string(), [LATE_TUPLE_FIELD]),
-            None => outputs,
-        }
-    }
-
-    fn conf(&self) -> Config {
-        self.conf.clone()
-    }
-
-    fn mistakes(&self) -> Vec<String> {
-        self.bolt.mistakes()
-    }
-
-    fn prepare(&mut self, conf: &Config, ctx: &TaskContext) -> Result<()> {
-        let mut whole = self.conf.clone();
-        whole.merge(conf);
-        self.bolt.prepare(&whole, ctx)?;
-        let shape = shape::check(&whole)?;
-        let event_time = self.event_time(&whole, ctx)?;
-        self.running = Some(Running::new(shape, event_time, self.clock.clone(), ctx)?);
-        Ok(())
-    }
-
-    fn execute(&mut self, input: &Tuple<'_>, out: &mut BoltCollector<'_>) -> Result<()> {
+    /// Takes an input in and calls `run` for every window that is due before or with it.
+    pub(crate) fn take_in(
+        &mut self,
+        input: &Tuple<'_>,
+        out: &mut BoltCollector<'_>,
+        run: &mut RunWindow<'_, B>,
+    ) -> Result<()> {
         // Windows that were due before this tuple came do not hold it.
-        self.turn(out)?;
+        self.turn(out, run)?;
         if input.is_tick() {
             return Ok(());
         }
-        let Some(running) = &mut self.running else {
-            return Err(Error::msg("a windowed bolt was called before prepare"));
-        };
+        let running = self.running.as_mut().ok_or_else(not_prepared)?;
         match &self.extractor {
             None => running.add(input, running.now_ms(), out),
             Some(extract) => {
@@ -261,17 +303,46 @@ impl<B: WindowedBolt> Bolt for Windowed<B> {
                 running.add_timed(input, ts, out)?;
             }
         }
-        self.turn(out)
+        self.turn(out, run)
+    }
+}
+
+impl<B: WindowedBolt> Bolt for Windowed<B> {
+    fn outputs(&self) -> Outputs {
+        self.with_late(self.bolt.outputs())
+    }
+
+    fn conf(&self) -> Config {
+        self.own_conf()
+    }
+
+    fn mistakes(&self) -> Vec<String> {
+        self.bolt.mistakes()
+    }
+
+    fn prepare(&mut self, conf: &Config, ctx: &TaskContext) -> Result<()> {
+        let whole = self.whole(conf);
+        self.bolt.prepare(&whole, ctx)?;
+        let outputs = Bolt::outputs(self);
+        self.start(&whole, &outputs, ctx)
+    }
+
+    fn execute(&mut self, input: &Tuple<'_>, out: &mut BoltCollector<'_>) -> Result<()> {
+        self.take_in(input, out, &mut B::execute)
     }
 
     fn woken(&mut self, out: &mut BoltCollector<'_>) -> Result<()> {
-        self.turn(out)
+        self.turn(out, &mut B::execute)
     }
 
     fn cleanup(&mut self) {
         self.bolt.cleanup();
-        self.running = None;
+        self.end();
     }
+}
+
+fn not_prepared() -> Error {
+    Error::msg("a windowed bolt was called before prepare")
 }
 
 fn millis(time: Duration) -> i64 {
