@@ -47,7 +47,8 @@ impl Alignment {
             return Verdict::Wait;
         }
         self.seen.remove(&(txid, action));
-        if txid >= self.last {
+        // A checkpoint spout that lost its state begins with small numbers again: everybody follows.
+        if txid >= self.last || action == Action::InitState {
             Verdict::Act
         } else {
             Verdict::Old
@@ -80,6 +81,16 @@ mod tests {
         align.acted(Action::Prepare, 5);
         align.arrive(1, Action::Prepare, 4);
         assert_eq!(align.arrive(2, Action::Prepare, 4), Verdict::Old);
+    }
+
+    #[test]
+    fn numbers_may_begin_anew_with_the_state() {
+        let mut align = Alignment::new(1);
+        align.acted(Action::Commit, 57);
+        assert_eq!(align.arrive(1, Action::Prepare, 0), Verdict::Old);
+        assert_eq!(align.arrive(1, Action::InitState, -1), Verdict::Act);
+        align.acted(Action::InitState, -1);
+        assert_eq!(align.arrive(1, Action::Prepare, 0), Verdict::Act);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::spout::{FailReason, MessageId, Next, Spout};
 use crate::topology::Outputs;
 
 use super::key_value::KeyValueState;
-use super::provider;
+use super::provider::Provider;
 use super::transaction::{Phase, Transaction};
 use super::{CHECKPOINT_FIELDS, CHECKPOINT_STREAM};
 
@@ -25,6 +25,7 @@ const LEAST_INTERVAL_MS: u64 = 100;
 /// Emits checkpoint tuples, one at a time.
 #[derive(Default)]
 pub struct CheckpointSpout {
+    provider: Option<Provider>,
     state: Option<KeyValueState>,
     transaction: Option<Transaction>,
     interval: Duration,
@@ -39,9 +40,20 @@ pub struct CheckpointSpout {
 }
 
 impl CheckpointSpout {
-    fn transaction(&self) -> Result<Transaction> {
-        self.transaction
-            .ok_or_else(|| Error::msg("the checkpoint spout was called before open"))
+    /// The transaction, read from the state the first time.
+    fn transaction(&mut self) -> Result<Transaction> {
+        if let Some(known) = self.transaction {
+            return Ok(known);
+        }
+        let provider = self.provider.as_ref();
+        let provider =
+            provider.ok_or_else(|| Error::msg("the checkpoint spout was called before open"))?;
+        let state = self.state.insert(provider.open()?);
+        match state.get(STATE_KEY)? {
+            Some(value) => self.transaction = Some(Transaction::from_value(&value)?),
+            None => self.save(Transaction::START)?,
+        }
+        Ok(self.transaction.unwrap_or(Transaction::START))
     }
 
     fn save(&mut self, transaction: Transaction) -> Result<()> {
@@ -77,11 +89,7 @@ impl Spout for CheckpointSpout {
         self.interval = interval
             .unwrap_or_default()
             .max(Duration::from_millis(LEAST_INTERVAL_MS));
-        let state = self.state.insert(provider::open(conf, ctx)?);
-        match state.get(STATE_KEY)? {
-            Some(value) => self.transaction = Some(Transaction::from_value(&value)?),
-            None => self.save(Transaction::START)?,
-        }
+        self.provider = Some(Provider::of(conf, ctx)?);
         self.recovering = true;
         Ok(())
     }
@@ -93,7 +101,10 @@ impl Spout for CheckpointSpout {
             Some(due) if due <= now => {}
             due => return Ok(Next::IdleUntil(due.unwrap_or(pause).min(pause))),
         }
+        // A state that cannot be opened now is tried again after the pause.
+        self.not_before = Some(pause);
         let mut transaction = self.transaction()?;
+        self.not_before = None;
         if !self.recovering && transaction.phase == Phase::Committed {
             transaction = transaction.next(false);
             self.save(transaction)?;

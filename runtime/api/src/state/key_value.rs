@@ -215,6 +215,21 @@ impl KeyValueState {
         Ok(())
     }
 
+    /// Transactions go on after this number. Answers whether they begin anew: what was not committed
+    /// under the old numbers never will be, and is rolled back.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub(crate) fn follow(&mut self, txid: i64) -> Result<bool> {
+        let ahead = self.store.committed()?.is_some_and(|last| last > txid);
+        if !ahead && self.prepared.is_none() {
+            return Ok(false);
+        }
+        self.rollback()?;
+        self.store.commit(Some(txid), &Writes::new())?;
+        Ok(true)
+    }
+
     /// From here on, [`KeyValueState::undo_call`] takes back what is written.
     pub(crate) fn begin_call(&mut self) {
         self.replaced.clear();

@@ -19,27 +19,60 @@ const PROVIDER_CONFIG: &str = "topology.state.provider.config";
 /// Storm's class of the provider in memory.
 const STORM_MEMORY: &str = "org.apache.storm.state.InMemoryKeyValueStateProvider";
 
-/// Opens the state of a task; its name is component and task, as in Storm.
+/// Where a task's state is, before it is opened.
 ///
-/// # Errors
-/// The provider is not known, its configuration is wrong, or the store cannot be opened.
-pub fn open(conf: &Config, ctx: &TaskContext) -> Result<KeyValueState> {
-    let namespace = format!("{}-{}", ctx.component, ctx.task);
-    let provider = conf.str_or(PROVIDER, "memory")?;
-    let store: Box<dyn Store> = match provider.as_str() {
-        "memory" | STORM_MEMORY => Box::new(Memory::of(&namespace, ctx)?),
-        "folder" => {
-            let dir = folder(conf)?.unwrap_or_else(|| ctx.worker_dir.join("state"));
-            Box::new(Folder::open(&dir.join(&ctx.topology.name), &namespace)?)
-        }
-        other => {
-            return Err(Error::config(
-                PROVIDER,
-                format!("\"{other}\" is not known; use memory or folder"),
-            ));
-        }
-    };
-    KeyValueState::over(store)
+/// A task is prepared on its next worker while it still runs on the last one, which has the state open.
+/// So the configuration is checked when a task is prepared, and the state opened when it is needed.
+pub struct Provider {
+    /// Component and task, as in Storm.
+    namespace: String,
+    kind: Kind,
+    ctx: TaskContext,
+}
+
+enum Kind {
+    Memory,
+    Folder(PathBuf),
+}
+
+impl Provider {
+    /// The provider of a task by its configuration.
+    ///
+    /// # Errors
+    /// It is not known, or its own configuration is wrong.
+    pub fn of(conf: &Config, ctx: &TaskContext) -> Result<Self> {
+        let provider = conf.str_or(PROVIDER, "memory")?;
+        let kind = match provider.as_str() {
+            "memory" | STORM_MEMORY => Kind::Memory,
+            "folder" => {
+                let dir = folder(conf)?.unwrap_or_else(|| ctx.worker_dir.join("state"));
+                Kind::Folder(dir.join(&ctx.topology.name))
+            }
+            other => {
+                return Err(Error::config(
+                    PROVIDER,
+                    format!("\"{other}\" is not known; use memory or folder"),
+                ));
+            }
+        };
+        Ok(Self {
+            namespace: format!("{}-{}", ctx.component, ctx.task),
+            kind,
+            ctx: ctx.clone(),
+        })
+    }
+
+    /// Opens the state.
+    ///
+    /// # Errors
+    /// The store cannot be opened, for example because the task's last worker still has it.
+    pub fn open(&self) -> Result<KeyValueState> {
+        let store: Box<dyn Store> = match &self.kind {
+            Kind::Memory => Box::new(Memory::of(&self.namespace, &self.ctx)?),
+            Kind::Folder(dir) => Box::new(Folder::open(dir, &self.namespace)?),
+        };
+        KeyValueState::over(store)
+    }
 }
 
 fn folder(conf: &Config) -> Result<Option<PathBuf>> {

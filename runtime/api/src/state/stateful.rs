@@ -19,7 +19,7 @@ use super::align::{Alignment, Verdict};
 use super::forward;
 use super::held::StatefulCollector;
 use super::key_value::KeyValueState;
-use super::provider;
+use super::provider::Provider;
 use super::transaction::Action;
 use super::{CHECKPOINT_FIELDS, CHECKPOINT_STREAM};
 
@@ -83,7 +83,7 @@ pub trait StatefulBolt: Send {
         Ok(())
     }
 
-    /// Before the state goes back to the last committed one: fail what is kept.
+    /// The state went back to the last committed one: fail what is kept.
     fn pre_rollback(&mut self, out: &mut StatefulCollector<'_, '_>) -> Result<()> {
         let _ = out;
         Ok(())
@@ -123,7 +123,9 @@ pub struct Stateful<B> {
 
 /// What a prepared task has.
 struct Running {
-    state: KeyValueState,
+    provider: Provider,
+    /// Opened by the first checkpoint that arrives.
+    state: Option<KeyValueState>,
     align: Alignment,
     initialised: bool,
     /// Inputs that came before the state; what spouts may have pending bounds them.
@@ -156,17 +158,18 @@ impl<B: StatefulBolt> Stateful<B> {
         call: impl FnOnce(&mut KeyValueState, &mut StatefulCollector<'_, '_>) -> Result<()>,
     ) -> Result<()> {
         let before = running.held.len();
-        running.state.begin_call();
         running.input = token;
+        let state = running.state.as_mut().ok_or_else(not_prepared)?;
+        state.begin_call();
         let mut collector = StatefulCollector {
             out,
             input: &mut running.input,
             held: &mut running.held,
         };
-        let outcome = call(&mut running.state, &mut collector);
+        let outcome = call(state, &mut collector);
         let left = running.input.take();
         if outcome.is_err() {
-            running.state.undo_call();
+            state.undo_call();
             fail_all(&mut running.held.split_off(before), out);
         }
         // Neither acked, failed nor kept.
@@ -206,37 +209,58 @@ impl<B: StatefulBolt> Stateful<B> {
         txid: i64,
         out: &mut BoltCollector<'_>,
     ) -> Result<()> {
+        if running.state.is_none() {
+            running.state = Some(running.provider.open()?);
+        }
+        let state = running.state.as_mut().ok_or_else(not_prepared)?;
         match action {
             Action::Prepare => {
-                bolt.pre_prepare(txid, &mut running.state)?;
-                running.state.prepare_commit(txid)?;
+                bolt.pre_prepare(txid, state)?;
+                state.prepare_commit(txid)?;
                 running.prepared.append(&mut running.held);
             }
             Action::Commit => {
                 bolt.pre_commit(txid)?;
-                running.state.commit(txid)?;
+                state.commit(txid)?;
                 let done = running.prepared.drain(..);
                 done.for_each(|token| out.ack_token(token));
             }
             Action::Rollback => {
-                Self::call(running, None, out, |_, out| bolt.pre_rollback(out))?;
-                running.state.rollback()?;
-                fail_all(&mut running.prepared, out);
-                fail_all(&mut running.held, out);
+                state.rollback()?;
+                Self::fail_held(bolt, running, out)?;
             }
-            Action::InitState if !running.initialised => {
-                bolt.init_state(&mut running.state)?;
-                running.initialised = true;
-                while let Some((stored, token)) = running.waiting.pop_front() {
-                    let outcome = Self::call(running, Some(token), out, |state, out| {
-                        bolt.execute(&stored.view(), state, out)
-                    });
-                    if let Err(error) = outcome {
-                        running.ctx.report_error(&error);
-                    }
+            Action::InitState => {
+                if state.follow(txid)? {
+                    Self::fail_held(bolt, running, out)?;
+                }
+                if !running.initialised {
+                    Self::init(bolt, running, out)?;
                 }
             }
-            Action::InitState => {}
+        }
+        Ok(())
+    }
+
+    /// The state went back to the last committed one: what came since comes again.
+    fn fail_held(bolt: &mut B, running: &mut Running, out: &mut BoltCollector<'_>) -> Result<()> {
+        let told = Self::call(running, None, out, |_, out| bolt.pre_rollback(out));
+        fail_all(&mut running.prepared, out);
+        fail_all(&mut running.held, out);
+        told
+    }
+
+    /// Gives the bolt its state, then the inputs that waited for it.
+    fn init(bolt: &mut B, running: &mut Running, out: &mut BoltCollector<'_>) -> Result<()> {
+        let state = running.state.as_mut().ok_or_else(not_prepared)?;
+        bolt.init_state(state)?;
+        running.initialised = true;
+        while let Some((stored, token)) = running.waiting.pop_front() {
+            let outcome = Self::call(running, Some(token), out, |state, out| {
+                bolt.execute(&stored.view(), state, out)
+            });
+            if let Err(error) = outcome {
+                running.ctx.report_error(&error);
+            }
         }
         Ok(())
     }
@@ -264,7 +288,8 @@ impl<B: StatefulBolt> Bolt for Stateful<B> {
     fn prepare(&mut self, conf: &Config, ctx: &TaskContext) -> Result<()> {
         self.bolt.prepare(conf, ctx)?;
         self.running = Some(Running {
-            state: provider::open(conf, ctx)?,
+            provider: Provider::of(conf, ctx)?,
+            state: None,
             align: Alignment::new(forward::senders(ctx)),
             initialised: false,
             waiting: VecDeque::new(),

@@ -219,6 +219,50 @@ fn inputs_wait_for_the_state_and_are_acked_by_the_commit() {
 }
 
 #[test]
+fn checkpoints_may_be_numbered_anew() {
+    let mut test = tester(&Config::new());
+    checkpoint(&mut test, "INITSTATE", 6);
+    test.execute(["a"]).unwrap();
+    checkpoint(&mut test, "PREPARE", 7);
+    checkpoint(&mut test, "COMMIT", 7);
+    test.execute(["a"]).unwrap();
+    checkpoint(&mut test, "PREPARE", 8);
+    // The checkpoint spout has lost its state: what it did not commit comes again.
+    checkpoint(&mut test, "INITSTATE", -1);
+    assert_eq!(test.failed(), 1);
+    test.execute(["a"]).unwrap();
+    checkpoint(&mut test, "PREPARE", 0);
+    checkpoint(&mut test, "COMMIT", 0);
+    assert_eq!(counts(&test), ["a=1", "a=2", "a=2"]);
+    assert_eq!(test.acked_inputs(), [0, 2, 1, 3, 5, 6, 8, 7, 9]);
+}
+
+#[test]
+fn a_state_that_is_still_open_elsewhere_is_tried_again() {
+    let dir = Scratch::new();
+    let mut conf = Config::new();
+    let config = format!(r#"{{"dir": "{}"}}"#, dir.0.display());
+    conf.set("topology.state.provider", "folder")
+        .set("topology.state.provider.config", config);
+    let mut old = tester(&conf);
+    checkpoint(&mut old, "INITSTATE", -1);
+    let mut new = tester(&conf);
+    new.execute(["a"]).unwrap();
+    let source = Source {
+        component: CHECKPOINT_SPOUT.to_owned(),
+        stream: CHECKPOINT_STREAM.to_owned(),
+        fields: CHECKPOINT_FIELDS.map(str::to_owned).to_vec(),
+    };
+    let error = new
+        .execute_from(&source, 9, (-1_i64, "INITSTATE"))
+        .unwrap_err();
+    assert!(error.to_string().contains("state in"), "{error}");
+    drop(old);
+    checkpoint(&mut new, "INITSTATE", -1);
+    assert_eq!(counts(&new), ["a=1"]);
+}
+
+#[test]
 fn a_failed_call_leaves_no_trace_in_the_state() {
     let mut test = tester(&Config::new());
     checkpoint(&mut test, "INITSTATE", -1);
