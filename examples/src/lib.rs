@@ -2,4 +2,5 @@
 
 pub mod exclamation;
 pub mod journal;
+pub mod sliding_window;
 pub mod word_count;

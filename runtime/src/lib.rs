@@ -25,9 +25,13 @@ pub use program::main;
 pub mod prelude {
     pub use crate::local::LocalCluster;
     pub use fulmar_api::collector::Anchors;
+    pub use fulmar_api::join::Selector;
+    pub use fulmar_api::state::StatefulCollector;
+    pub use fulmar_api::window::{Aggregate, Aggregator, Count, TupleWindow, WindowCollector};
     pub use fulmar_api::{
         AckToken, BasicBolt, Bolt, BoltCollector, Config, Emitter, Error, FailReason, Grouping,
-        MessageId, Next, Outputs, Result, Spout, SpoutCollector, TaskContext, TaskId, Topology,
-        TopologyBuilder, Tuple, Value,
+        JoinBolt, KeyValueState, MessageId, Next, Outputs, Result, Spout, SpoutCollector, Stateful,
+        StatefulBolt, StatefulWindowedBolt, TaskContext, TaskId, Topology, TopologyBuilder, Tuple,
+        Value, Windowed, WindowedBolt,
     };
 }

@@ -15,6 +15,24 @@ pub trait Bolt: Send {
         Outputs::none()
     }
 
+    /// Configuration of the component that the bolt itself brings (Storm's
+    /// `getComponentConfiguration`); what the builder is told for the component goes before it.
+    fn conf(&self) -> Config {
+        Config::new()
+    }
+
+    /// What is wrong with the bolt as it was made; found when the graph is built. In words, each
+    /// naming what to change.
+    fn mistakes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether it keeps state over failures and takes part in checkpoints: then the graph gets a
+    /// checkpoint spout ([`state`](crate::state)).
+    fn is_stateful(&self) -> bool {
+        false
+    }
+
     /// Called once in the worker, before anything else. Connect here.
     fn prepare(&mut self, conf: &Config, ctx: &TaskContext) -> Result<()> {
         let _ = (conf, ctx);

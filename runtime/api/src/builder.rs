@@ -13,6 +13,7 @@ use crate::error::{Error, Mistakes, Result};
 use crate::grouping::Grouping;
 use crate::spec::{ComponentKind, ComponentSpec, InputSpec, TopologySpec};
 use crate::spout::Spout;
+use crate::state::{forward, wire};
 use crate::topology::{Factory, Topology};
 use crate::validate;
 use crate::value::Value;
@@ -80,6 +81,10 @@ pub struct TopologyBuilder {
     spec: TopologySpec,
     /// One factory per component, in the same order, duplicates included.
     factories: Vec<Factory>,
+    /// What components say is wrong with themselves.
+    mistakes: Vec<String>,
+    /// Ids of stateful bolts.
+    stateful: Vec<String>,
 }
 
 impl TopologyBuilder {
@@ -92,6 +97,8 @@ impl TopologyBuilder {
         Self {
             spec,
             factories: Vec::new(),
+            mistakes: Vec::new(),
+            stateful: Vec::new(),
         }
     }
 
@@ -122,13 +129,19 @@ impl TopologyBuilder {
     /// # Errors
     /// [`Error::Graph`] with every mistake, each naming what to change.
     pub fn build(mut self) -> Result<Topology> {
-        let mistakes = validate::mistakes(&self.spec);
+        let mut mistakes = std::mem::take(&mut self.mistakes);
+        mistakes.extend(validate::mistakes(&self.spec));
+        mistakes.extend(wire::mistakes(&self.spec, &self.stateful));
         if !mistakes.is_empty() {
             return Err(Error::Graph(Mistakes(mistakes)));
         }
         validate::normalise(&mut self.spec);
         let ids = self.spec.components.iter().map(|c| c.id.clone());
-        let factories: HashMap<_, _> = ids.zip(self.factories).collect();
+        let mut factories: HashMap<_, _> = ids.zip(self.factories).collect();
+        if !self.stateful.is_empty() {
+            wire::add_checkpoints(&mut self.spec);
+            forward::wrap(&mut factories, &self.stateful);
+        }
         Ok(Topology {
             spec: self.spec,
             factories,
@@ -136,9 +149,18 @@ impl TopologyBuilder {
     }
 
     fn add(&mut self, id: &str, factory: Factory) -> &mut ComponentSpec {
-        let (kind, outputs) = match &factory {
-            Factory::Spout(make) => (ComponentKind::Spout, make().outputs()),
-            Factory::Bolt(make) => (ComponentKind::Bolt, make().outputs()),
+        let (kind, outputs, conf) = match &factory {
+            Factory::Spout(make) => (ComponentKind::Spout, make().outputs(), Config::default()),
+            Factory::Bolt(make) => {
+                let bolt = make();
+                if bolt.is_stateful() {
+                    self.stateful.push(id.to_owned());
+                }
+                let wrong = bolt.mistakes().into_iter();
+                self.mistakes
+                    .extend(wrong.map(|m| format!("component \"{id}\": {m}")));
+                (ComponentKind::Bolt, bolt.outputs(), bolt.conf())
+            }
         };
         self.factories.push(factory);
         self.spec.components.push(ComponentSpec {
@@ -148,7 +170,7 @@ impl TopologyBuilder {
             tasks: 0,
             outputs: outputs.streams,
             inputs: Vec::new(),
-            conf: Config::default(),
+            conf,
             blocking: false,
         });
         let last = self.spec.components.len() - 1;

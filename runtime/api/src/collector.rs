@@ -156,6 +156,11 @@ impl<'a> BoltCollector<'a> {
         Self { sink }
     }
 
+    /// What it writes into, for bolts that put something between themselves and another bolt.
+    pub(crate) fn sink(&mut self) -> &mut (dyn BoltSink + 'a) {
+        self.sink
+    }
+
     /// Emits on `default`. Anchor it to the input (`input`), to kept tokens (`&mut token`,
     /// `&mut tokens`), or to nothing ([`Anchors::None`]).
     ///

@@ -6,6 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 use crate::config::keys;
 use crate::grouping::Grouping;
 use crate::spec::{ComponentKind, ComponentSpec, TopologySpec};
+use crate::state::{CHECKPOINT_SPOUT, wire};
+use crate::window::shape;
 
 /// Most tasks of one topology: 24 bytes of routing for each pair of tasks stays below 2 GiB.
 pub const MAX_TASKS: u32 = 65_536;
@@ -26,6 +28,7 @@ pub fn mistakes(spec: &TopologySpec) -> Vec<String> {
     }
     for c in &spec.components {
         inputs(c, &by_id, &mut out);
+        windows(c, spec, &mut out);
     }
     if !spec
         .components
@@ -45,6 +48,10 @@ pub fn mistakes(spec: &TopologySpec) -> Vec<String> {
         ));
     }
     unreachable(spec, &by_id, &mut out);
+    // A graph that was built already: its settings may have changed since.
+    if by_id.contains_key(CHECKPOINT_SPOUT) {
+        out.extend(wire::setting_mistakes(spec));
+    }
     out.extend(
         keys::mistakes(&spec.conf)
             .into_iter()
@@ -163,6 +170,18 @@ fn inputs(c: &ComponentSpec, by_id: &HashMap<&str, &ComponentSpec>, out: &mut Ve
                 c.id, i.stream, i.component
             ));
         }
+    }
+}
+
+/// A window that the topology's timeout or pending limit cannot hold.
+fn windows(c: &ComponentSpec, spec: &TopologySpec, out: &mut Vec<String>) {
+    if !shape::is_windowed(&c.conf) {
+        return;
+    }
+    let mut conf = spec.conf.clone();
+    conf.merge(&c.conf);
+    if let Err(error) = shape::check(&conf) {
+        out.push(format!("component \"{}\": {error}", c.id));
     }
 }
 
