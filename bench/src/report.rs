@@ -45,9 +45,11 @@ pub fn print(figures: &[Figure], file: Option<&Path>) -> anyhow::Result<()> {
     for f in figures {
         let (low, high) = f.spread();
         println!(
-            "{:<40} {:>14.0} {low:>14.0} {high:>14.0}  {}",
+            "{:<40} {:>14} {:>14} {:>14}  {}",
             f.name,
-            f.median(),
+            short(f.median()),
+            short(low),
+            short(high),
             f.unit
         );
     }
@@ -62,4 +64,13 @@ pub fn print(figures: &[Figure], file: Option<&Path>) -> anyhow::Result<()> {
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// Whole numbers from 100 up, four digits below.
+fn short(value: f64) -> String {
+    if value >= 100.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.4}")
+    }
 }

@@ -197,10 +197,26 @@ pub trait IntoValues {
 impl<T: Into<Value>, const N: usize> IntoValues for [T; N] {
     #[inline]
     fn write_into(self, out: &mut Vec<Value>) {
-        // One by one: each value is made where it stays, not in an array that is moved.
-        for value in self {
-            out.push(value.into());
-        }
+        out.reserve(N);
+        // A fold moves each value as a whole; a loop would look into it for an end mark.
+        // SAFETY: there is room for N values, and N are put.
+        self.into_iter().for_each(|v| unsafe { put(out, v.into()) });
+    }
+}
+
+/// Puts a value where it stays. With `push`, which may have to grow and so may unwind, the compiler
+/// makes the value on the stack first and copies it as a whole, which stalls the processor.
+///
+/// # Safety
+/// There must be room for one more.
+#[inline(always)]
+unsafe fn put(out: &mut Vec<Value>, value: Value) {
+    let len = out.len();
+    debug_assert!(len < out.capacity());
+    // SAFETY: the caller made room, so the place at `len` is ours and holds nothing yet.
+    unsafe {
+        out.as_mut_ptr().add(len).write(value);
+        out.set_len(len + 1);
     }
 }
 
@@ -227,7 +243,9 @@ macro_rules! into_values_for_tuples {
             #[allow(non_snake_case)]
             fn write_into(self, out: &mut Vec<Value>) {
                 let ($($t,)+) = self;
-                $(out.push($t.into());)+
+                out.reserve([$(stringify!($t)),+].len());
+                // SAFETY: there is room for as many as are put.
+                $(unsafe { put(out, $t.into()) };)+
             }
         }
     )+ };

@@ -68,7 +68,7 @@ impl Core {
     /// Runs until told to exit. While a group has its turn the core lies in the thread's place, from
     /// where another thread may adopt it; then this one goes on with that group alone.
     pub fn run(self) {
-        let place = Arc::new(Place::default());
+        let place = Arc::new(Place::of_this_thread());
         crate::shared::lock(&self.shared.places).push(place.clone());
         self.shared.cores[self.index].enter();
         let mut turn = Turn::new(self.shared.clone(), self.index);

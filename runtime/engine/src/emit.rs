@@ -198,13 +198,21 @@ fn spread<R: Roots>(
     let stream = &mut streams[index];
     let (edges, arity) = (stream.edges.len(), stream.arity);
     for (n, edge) in stream.edges.iter_mut().enumerate() {
-        let range = match edge.chooser.choose(buffer, &edge.targets, direct, random) {
-            Choice::One(at) => at..at + 1,
-            Choice::All => 0..edge.targets.len(),
-            Choice::Nobody => continue,
+        let choice = edge
+            .chooser
+            .choose(buffer, &edge.targets, *task, direct, random);
+        let chosen = match choice {
+            Choice::One(_) => 1,
+            Choice::All => edge.targets.len(),
+            Choice::Picked => edge.chooser.picked.len(),
+            Choice::Nobody => 0,
         };
-        let last = range.end - 1;
-        for at in range {
+        for i in 0..chosen {
+            let at = match choice {
+                Choice::One(at) => at,
+                Choice::Picked => edge.chooser.picked[i],
+                Choice::All | Choice::Nobody => i,
+            };
             stream.transferred += 1;
             let out = &mut edge.outs[at];
             if call(out, &edge.source, *task, buffer, reach, roots) {
@@ -216,7 +224,7 @@ fn spread<R: Roots>(
             if batch.len == 0 {
                 batch.reset(edge.edge, *task, out.task, arity);
             }
-            if n + 1 == edges && at == last {
+            if n + 1 == edges && i + 1 == chosen {
                 batch.values.append(buffer);
             } else {
                 batch.values.extend_from_slice(buffer);

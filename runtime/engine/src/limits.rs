@@ -25,6 +25,9 @@ pub const TURN_US: u128 = 100;
 /// Full batches after which a spout's turn ends, so that its back-pressure is looked at again.
 pub const READY_BATCHES: usize = 4;
 
+/// Roots settled within a spout's own turn after which it is told of them: 512 × 32 bytes stay in L1.
+pub const TOLD_AT_ONCE: usize = 512;
+
 /// Calls that may lie on each other in a chain of fused tasks: each takes about 1 KiB of stack and
 /// what the author's code takes.
 pub const FUSE_DEPTH: u32 = 16;

@@ -3,16 +3,18 @@
 //! Emit writes only here and into the turn (DESIGN 3.3); the core delivers after the call.
 //! [`emit`](crate::emit) holds what an emit does with it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fulmar_api::TaskId;
 use fulmar_api::collector::DEFAULT_STREAM;
 use fulmar_api::error::{Error, Result};
+use fulmar_api::grouping::{Grouping, GroupingContext, GroupingFactory};
 use fulmar_api::tuple::Source;
 use fulmar_api::value::Value;
 
 use crate::batch::{Batch, Tracked};
-use crate::plan::Plan;
+use crate::plan::{Edge, Plan};
 use crate::route::{Chooser, Near, Random};
 use crate::turn::Turn;
 
@@ -101,6 +103,8 @@ pub struct Outbox {
     /// Tuples in open batches.
     pub(crate) open_tuples: usize,
     pub(crate) fresh: Vec<Tracked>,
+    /// Code of custom groupings, by name.
+    groupings: Arc<HashMap<String, GroupingFactory>>,
 }
 
 impl Outbox {
@@ -132,8 +136,15 @@ impl Outbox {
             buffer: Vec::new(),
             open_tuples: 0,
             fresh: Vec::new(),
+            groupings: Arc::default(),
             plan,
         }
+    }
+
+    /// Gives custom groupings their code.
+    pub fn with(mut self, groupings: Arc<HashMap<String, GroupingFactory>>) -> Self {
+        self.groupings = groupings;
+        self
     }
 
     /// Tasks whose queues hold this one back: all targets but those over edges that close a cycle.
@@ -148,6 +159,20 @@ impl Outbox {
     /// says which core of this worker runs a task.
     pub fn place(&mut self, placement: &Placement, core_of: &dyn Fn(TaskId) -> Option<usize>) {
         let (plan, me, random) = (self.plan.clone(), self.task, &mut self.random);
+        let groupings = self.groupings.clone();
+        let custom = |e: &Edge| {
+            let Grouping::Custom(name) = &e.grouping else {
+                return None;
+            };
+            let mut grouping = groupings.get(name)?();
+            grouping.prepare(&GroupingContext {
+                topology: plan.spec.clone(),
+                component: e.source.component.clone(),
+                stream: e.source.stream.clone(),
+                targets: e.targets.clone(),
+            });
+            Some(grouping)
+        };
         for stream in &mut self.streams {
             stream.straight = None;
             stream.edges = plan
@@ -157,7 +182,7 @@ impl Outbox {
                     EdgeOut {
                         edge: e.id,
                         source: e.source.clone(),
-                        chooser: Chooser::new(e, &near, random),
+                        chooser: Chooser::new(e, &near, random).with(custom(e)),
                         targets: e.targets.clone(),
                         outs: e
                             .targets

@@ -68,13 +68,8 @@ impl Plan {
                 else {
                     continue;
                 };
-                let keys = match &input.grouping {
-                    Grouping::Fields(fields) => fields
-                        .iter()
-                        .filter_map(|f| stream.fields.iter().position(|x| x == f))
-                        .collect(),
-                    _ => Vec::new(),
-                };
+                let position = |f: &String| stream.fields.iter().position(|x| x == f);
+                let keys = input.grouping.keys().iter().filter_map(position).collect();
                 edges.push(Edge {
                     id: edges.len() as u32,
                     source: Arc::new(Source {

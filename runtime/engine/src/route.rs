@@ -4,7 +4,7 @@
 //! Pure: no clock, no I/O, no async.
 
 use fulmar_api::TaskId;
-use fulmar_api::grouping::Grouping;
+use fulmar_api::grouping::{CustomGrouping, Grouping};
 use fulmar_api::hash;
 use fulmar_api::value::Value;
 
@@ -80,7 +80,6 @@ impl Near {
 }
 
 /// The chooser of one edge at one emitting task.
-#[derive(Clone, Debug)]
 pub struct Chooser {
     kind: Grouping,
     keys: Vec<usize>,
@@ -88,6 +87,12 @@ pub struct Chooser {
     /// Positions in the edge's target list, walked by shuffles.
     order: Vec<usize>,
     at: usize,
+    /// Tuples sent to each target, for partial keys.
+    used: Vec<u64>,
+    custom: Option<Box<dyn CustomGrouping>>,
+    named: Vec<TaskId>,
+    /// Positions that a custom grouping chose.
+    pub picked: Vec<usize>,
 }
 
 /// What was chosen: positions in the edge's target list.
@@ -97,6 +102,8 @@ pub enum Choice {
     One(usize),
     /// Every target.
     All,
+    /// Those in [`Chooser::picked`].
+    Picked,
     /// None: the task named in a direct emit does not listen.
     Nobody,
 }
@@ -119,7 +126,17 @@ impl Chooser {
             targets,
             order,
             at: 0,
+            used: vec![0; targets],
+            custom: None,
+            named: Vec::new(),
+            picked: Vec::new(),
         }
+    }
+
+    /// Gives a custom grouping its code.
+    pub fn with(mut self, custom: Option<Box<dyn CustomGrouping>>) -> Self {
+        self.custom = custom;
+        self
     }
 
     /// The target that is chosen whatever is emitted, if there is such a one.
@@ -130,20 +147,21 @@ impl Chooser {
                 _ => None,
             },
             Grouping::Global => Some(0),
-            Grouping::Direct => None,
-            Grouping::Fields(_) | Grouping::All | Grouping::None => {
+            Grouping::Direct | Grouping::Custom(_) => None,
+            Grouping::Fields(_) | Grouping::All | Grouping::None | Grouping::PartialKey(_) => {
                 (self.targets == 1).then_some(0)
             }
         }
     }
 
-    /// Chooses for one tuple. `targets` are the edge's tasks, ascending; `direct` the task that the
-    /// emitter named.
+    /// Chooses for one tuple. `targets` are the edge's tasks, ascending; `from` is the emitter and
+    /// `direct` the task that it named.
     #[inline]
     pub fn choose(
         &mut self,
         values: &[Value],
         targets: &[TaskId],
+        from: TaskId,
         direct: Option<TaskId>,
         random: &mut Random,
     ) -> Choice {
@@ -166,7 +184,40 @@ impl Chooser {
             Grouping::Direct => direct
                 .and_then(|task| targets.binary_search(&task).ok())
                 .map_or(Choice::Nobody, Choice::One),
+            Grouping::PartialKey(_) => Choice::One(self.lighter(values, targets.len())),
+            Grouping::Custom(_) => self.ask(values, targets, from),
         }
+    }
+
+    /// Of the two tasks that the key names, the one used less.
+    fn lighter(&mut self, values: &[Value], targets: usize) -> usize {
+        let keys = self.keys.iter().filter_map(|k| values.get(*k));
+        let (first, second) = match (self.keys.is_empty(), values.first()) {
+            (true, Some(only)) => hash::partial_key_of_text(&only.to_string(), targets),
+            _ => hash::partial_key(keys, targets),
+        };
+        let lighter = if self.used[first] <= self.used[second] {
+            first
+        } else {
+            second
+        };
+        self.used[lighter] += 1;
+        lighter
+    }
+
+    fn ask(&mut self, values: &[Value], targets: &[TaskId], from: TaskId) -> Choice {
+        let Some(custom) = &mut self.custom else {
+            return Choice::Nobody;
+        };
+        self.named.clear();
+        custom.choose(from, values, &mut self.named);
+        let places = self
+            .named
+            .iter()
+            .filter_map(|t| targets.binary_search(t).ok());
+        self.picked.clear();
+        self.picked.extend(places);
+        Choice::Picked
     }
 }
 

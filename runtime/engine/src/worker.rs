@@ -3,7 +3,7 @@
 //! Whoever decides what runs here (a local cluster, or Nimbus through the worker's shell) calls this;
 //! nothing here speaks to the network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 
 use crossbeam::channel;
 use fulmar_api::context::{SharedResources, TaskContext};
+use fulmar_api::grouping::GroupingFactory;
 use fulmar_api::topology::Topology;
 use fulmar_api::{Config, Error, Result, TaskId};
 
@@ -42,6 +43,7 @@ pub struct WorkerOptions {
 pub struct Worker {
     shared: Arc<Shared>,
     topology: Topology,
+    groupings: Arc<HashMap<String, GroupingFactory>>,
     options: WorkerOptions,
     resources: Arc<SharedResources>,
     watch: Option<JoinHandle<()>>,
@@ -92,6 +94,7 @@ impl Worker {
         });
         Ok(Self {
             shared,
+            groupings: Arc::new(topology.groupings.clone()),
             topology,
             options,
             resources: Arc::default(),
@@ -175,7 +178,7 @@ impl Worker {
             factory,
             conf,
             context,
-            outbox: Outbox::new(self.shared.plan.clone(), task, seed),
+            outbox: Outbox::new(self.shared.plan.clone(), task, seed).with(self.groupings.clone()),
             standby,
             active: self.active,
             // 2^40 roots each life: what is on its way to an earlier life of the task finds nothing.

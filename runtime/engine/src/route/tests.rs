@@ -27,10 +27,10 @@ fn counts(kind: Grouping, keys: &[usize], near: Near) -> Vec<usize> {
     let mut chooser = Chooser::new(&edge, &near, &mut random);
     let mut counts = vec![0; edge.targets.len()];
     for i in 0..400_i64 {
-        match chooser.choose(&[Value::Int(i % 2)], &edge.targets, Some(5), &mut random) {
+        match chooser.choose(&[Value::Int(i % 2)], &edge.targets, 1, Some(5), &mut random) {
             Choice::One(at) => counts[at] += 1,
             Choice::All => counts.iter_mut().for_each(|c| *c += 1),
-            Choice::Nobody => {}
+            Choice::Picked | Choice::Nobody => {}
         }
     }
     counts

@@ -11,7 +11,7 @@ use super::{Instance, Task, panic_text};
 use crate::emit::Reach;
 use crate::ledger::Settled;
 use crate::limits::{
-    READY_BATCHES, SPOUT_CALLS_MOST, SPOUT_IDLE_FIRST_US, SPOUT_IDLE_MOST_US, TURN_US,
+    READY_BATCHES, SPOUT_CALLS_MOST, SPOUT_IDLE_FIRST_US, SPOUT_IDLE_MOST_US, TOLD_AT_ONCE, TURN_US,
 };
 use crate::shared::Shared;
 use crate::sink::SpoutOut;
@@ -82,6 +82,7 @@ impl Task {
                 }
                 emitted += 1;
                 if out.reach.turn.ready.len() >= READY_BATCHES
+                    || out.settled.len() >= TOLD_AT_ONCE
                     || out.ledger.pending() + out.settled.len() >= most
                 {
                     break;
@@ -125,6 +126,7 @@ impl Task {
     }
 }
 
+/// Tells all ends; an error of one keeps no other from being told. Answers the first error.
 fn tell_ends(
     spout: &mut dyn Spout,
     settled: &mut Vec<Settled>,
@@ -132,13 +134,14 @@ fn tell_ends(
     window: &mut Window,
     now_ms: u64,
 ) -> Result<()> {
+    let mut first = None;
     for s in settled.drain(..) {
-        match s.failed {
+        let told = match s.failed {
             None => {
                 stats.acked += 1;
                 window.acked += 1;
                 window.complete_ms += now_ms.saturating_sub(s.since);
-                spout.ack(s.id)?;
+                spout.ack(s.id)
             }
             Some(why) => {
                 *(if why == FailReason::TimedOut {
@@ -146,9 +149,13 @@ fn tell_ends(
                 } else {
                     &mut stats.failed
                 }) += 1;
-                spout.fail(s.id, why)?;
+                spout.fail(s.id, why)
             }
+        };
+        // Looked at by reference: copying a whole result for each end would cost more than the call.
+        if let Err(error) = told {
+            first.get_or_insert(error);
         }
     }
-    Ok(())
+    first.map_or(Ok(()), Err)
 }
