@@ -129,7 +129,9 @@ impl Bolt for Node {
         let i = n as usize;
         self.book.executed[i].fetch_add(1, Ordering::SeqCst);
         for copy in 0..self.stage.copies {
-            if copy % 2 == 0 {
+            // Only the last one: what is emitted after an input was kept is anchored to nothing.
+            let last = copy + 1 == self.stage.copies;
+            if copy % 2 == 0 || !last {
                 out.emit(input, [n])?;
             } else {
                 let mut token = out.keep(input);
