@@ -33,6 +33,15 @@ impl Figure {
     }
 }
 
+/// Whole numbers where they are large; parts keep what tells them apart.
+fn short(value: f64) -> String {
+    if value.abs() < 100.0 {
+        format!("{value:.6}")
+    } else {
+        format!("{value:.0}")
+    }
+}
+
 /// Prints a table, and writes one JSON object a line to `file` when it is given.
 ///
 /// # Errors
@@ -45,9 +54,11 @@ pub fn print(figures: &[Figure], file: Option<&Path>) -> anyhow::Result<()> {
     for f in figures {
         let (low, high) = f.spread();
         println!(
-            "{:<40} {:>14.0} {low:>14.0} {high:>14.0}  {}",
+            "{:<40} {:>14} {:>14} {:>14}  {}",
             f.name,
-            f.median(),
+            short(f.median()),
+            short(low),
+            short(high),
             f.unit
         );
     }

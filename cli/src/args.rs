@@ -71,7 +71,7 @@ pub enum Verb {
     Nimbus(verbs::nimbus::Args),
     /// Run a supervisor, which holds the workers of this node.
     Supervisor(verbs::supervisor::Args),
-    /// Run Nimbus and supervisors on this machine, for development.
+    /// Run Nimbus, supervisors and the page on this machine, for development.
     Dev(verbs::dev::Args),
     /// Run the whole pipeline on this machine and check it end to end.
     Demo(verbs::demo::Args),
@@ -97,8 +97,12 @@ pub enum Verb {
     Store(verbs::store::Args),
     /// Run the query service of the Wi-Fi pipeline.
     Query(verbs::query::Args),
+    /// Run the web page and Storm's REST.
+    Ui(verbs::ui::Args),
     /// Send simulated telemetry to Kafka.
     Source(verbs::source::Args),
+    /// Plan for spot instances: endurance, instance types, money.
+    Spot(verbs::spot::Args),
     /// Run, or describe, a shipped topology; submit it with `fulmar submit NAME`.
     Topology(verbs::topology::Args),
     /// Print the version.

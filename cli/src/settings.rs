@@ -11,6 +11,8 @@ use crate::failure::Failure;
 
 /// Nimbus' gRPC port (DESIGN 8).
 pub const NIMBUS_PORT: u16 = 6629;
+/// The page's port (`ui.port` of Storm).
+pub const UI_PORT: u16 = 8080;
 
 /// Sets up logging to stderr; `RUST_LOG` chooses what is said.
 pub fn logging(common: &Common) {

@@ -3,8 +3,10 @@
 //! The tests themselves are one binary, `tests/tests/it/main.rs`, so that there is one link.
 
 pub mod cluster;
+pub mod http;
 pub mod ports;
 pub mod process;
+pub mod shape;
 pub mod wait;
 
 /// The README's program, compiled and run as a documentation test.

@@ -14,6 +14,7 @@ mod demo;
 mod docs;
 mod mock;
 mod paths;
+mod python;
 mod run;
 mod services;
 mod setup;

@@ -14,6 +14,7 @@ pub fn setup() -> Result<ExitCode> {
     tools::c_compiler()?;
     tools::ensure(tools::BUILD)?;
     tools::ensure(tools::JAVA)?;
+    tools::ensure(tools::PYTHON)?;
     tools::ensure(tools::TEST)?;
     web::node()?;
     run::say("everything is there; next: cargo xtask demo, or cargo xtask test");

@@ -29,6 +29,7 @@ pub fn test(filter: &[String]) -> Result<ExitCode> {
     tools::c_compiler()?;
     tools::ensure(tools::BUILD)?;
     tools::ensure(tools::JAVA)?;
+    tools::ensure(tools::PYTHON)?;
     tools::ensure(tools::TEST)?;
     web::build()?;
     let mut counts = Counts::default();

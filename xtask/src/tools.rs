@@ -79,6 +79,14 @@ pub const JAVA: &[Tool] = &[
     },
 ];
 
+/// What scripts in Python need.
+pub const PYTHON: &[Tool] = &[Tool {
+    name: "Python with venv",
+    probe: Probe::Python("ensurepip"),
+    packages: &["python3", "python3-venv"],
+    purpose: "reading results back independently",
+}];
+
 /// What the tests need beyond that.
 pub const TEST: &[Tool] = &[
     Tool {
@@ -86,12 +94,6 @@ pub const TEST: &[Tool] = &[
         probe: Probe::Program(&["go"]),
         packages: &["golang-go"],
         purpose: "building the EC2 metadata mock",
-    },
-    Tool {
-        name: "Python with venv",
-        probe: Probe::Python("ensurepip"),
-        packages: &["python3", "python3-venv"],
-        purpose: "reading results back independently",
     },
     Tool {
         name: "Chromium",

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::children::{Children, Spec, ports};
 use crate::failure::Failure;
+use crate::verbs::broker::TOPICS;
 
 /// Supervisors.
 pub const NODES: u16 = 2;
@@ -55,7 +56,10 @@ pub fn start(
     partitions: i32,
 ) -> Result<Cluster, Failure> {
     let kafka = match kafka {
-        Some(kafka) => kafka.to_owned(),
+        Some(kafka) => {
+            topics(kafka, partitions)?;
+            kafka.to_owned()
+        }
         None => {
             let words = words(["--partitions", &partitions.to_string()]);
             let mut broker = spec("broker", "broker", dir, Vec::new(), words);
@@ -110,6 +114,25 @@ pub fn start(
     })
 }
 
+/// The topics on a Kafka that is not ours: all counts begin at their first message, so they must be empty.
+fn topics(servers: &str, partitions: i32) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::here)?;
+    let made = fulmar_kafka::topics::ensure(servers, &[], &TOPICS, partitions);
+    runtime.block_on(made).map_err(Failure::here)?;
+    let full = fulmar_kafka::topics::first_with_messages(servers, &TOPICS, partitions)
+        .map_err(Failure::here)?;
+    match full {
+        Some(topic) => Err(Failure::Refused(format!(
+            "topic \"{topic}\" of {servers} holds messages: the demo counts from the first one; delete the topics {}, or give another cluster",
+            TOPICS.join(", ")
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn supervisor(
     children: &Children,
     dir: &Path,
@@ -155,7 +178,18 @@ fn doors(
         store,
     ]);
     children.start(spec("query", "query", dir, vec![query], service))?;
-    Ok(format!("http://{nimbus}/"))
+    let page = ports(&[8080])?[0];
+    let address = format!("127.0.0.1:{query}");
+    let server = words([
+        "--nimbus",
+        nimbus,
+        "--port",
+        &page.to_string(),
+        "--query",
+        &address,
+    ]);
+    children.start(spec("ui", "ui", dir, vec![page], server))?;
+    Ok(format!("http://127.0.0.1:{page}/"))
 }
 
 impl Cluster {

@@ -10,7 +10,7 @@ use fulmar_aggregation::series::{self, METRICS, metric_of};
 use fulmar_kafka::producer::{Producer, Record};
 use fulmar_proto::wifi::{Aggregate, Kind, Source};
 use fulmar_wifi::estimate::estimate;
-use fulmar_wifi::generator::Generator;
+use fulmar_wifi::world::World;
 use prost::Message;
 
 use super::recount::WINDOW_MS;
@@ -27,7 +27,7 @@ const FLUSH: Duration = Duration::from_secs(30);
 pub fn publish(
     servers: &str,
     partitions: i32,
-    world: &Generator,
+    world: &dyn World,
     before_ms: i64,
 ) -> Result<u64, Failure> {
     let producer = Producer::new(servers, &[]).map_err(Failure::here)?;
@@ -59,7 +59,7 @@ pub fn publish(
 fn window(
     producer: &Producer,
     partitions: i32,
-    world: &Generator,
+    world: &dyn World,
     window: i64,
 ) -> Result<u64, Failure> {
     let groupings = parse(&["org", "site", "ap", "band", "wlan"]).map_err(Failure::here)?;
@@ -116,14 +116,19 @@ fn window(
             timestamp: Some(start),
             headers: Vec::new(),
         };
-        let mut next = Some((record, Box::new(|_: Result<(), String>| ()) as _));
-        while let Some((record, told)) = next.take() {
-            if let Err(back) = producer.send(record, told) {
-                std::thread::sleep(Duration::from_millis(5));
-                next = Some(*back);
-            }
-        }
+        send(producer, record);
         rows += 1;
     }
     Ok(rows)
+}
+
+/// Sends, waiting for room where the producer's queue is full.
+fn send(producer: &Producer, record: Record) {
+    let mut next = Some((record, Box::new(|_: Result<(), String>| ()) as _));
+    while let Some((record, told)) = next.take() {
+        if let Err(back) = producer.send(record, told) {
+            std::thread::sleep(Duration::from_millis(5));
+            next = Some(*back);
+        }
+    }
 }

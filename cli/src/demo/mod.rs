@@ -1,7 +1,7 @@
 //! The main job on one machine, checked end to end: telemetry, estimates, rows, anomalies, a termination warning at half
 //! time, and a recount that shares nothing with what it checks.
 //!
-//! * [`cluster`], [`children`]: the processes; [`source`], [`history`]: what goes in.
+//! * [`cluster`], [`children`]: the processes; [`world`], [`source`], [`history`]: what goes in.
 //! * [`watch`], [`recount`], [`gauge`], [`check`], [`memory`]: what comes out, and whether it is right.
 //! * [`report`], [`dump`]: what others get.
 
@@ -17,5 +17,6 @@ mod report;
 mod run;
 mod source;
 mod watch;
+mod world;
 
 pub use run::{Plan, run};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use fulmar_wifi::generator::{Generator, Incident};
+use fulmar_wifi::world::Records;
 use serde_json::json;
 
 use super::check;
@@ -15,11 +15,12 @@ use super::cluster::{self, Cluster};
 use super::dump::Dump;
 use super::gauge::{Ends, Gauge, Lag};
 use super::history;
-use super::memory;
+use super::memory::{self, Workers};
 use super::recount::{KINDS, WINDOW_MS};
-use super::report::{IncidentReport, Report};
+use super::report::Report;
 use super::source::{self, Sent, Source};
 use super::watch::Watch;
+use super::world::Scene;
 use crate::failure::Failure;
 
 /// Event time runs so many times faster than the clock.
@@ -27,7 +28,13 @@ pub const SPEED: i64 = 60;
 /// Partitions of every topic.
 const PARTITIONS: i32 = 64;
 /// How long after the last record everything may take to be there.
-const SETTLE: Duration = Duration::from_secs(120);
+const SETTLE: Duration = Duration::from_secs(180);
+/// When nothing has come for so long, nothing will: longer than any restart or replay takes.
+const STILL: Duration = Duration::from_secs(40);
+/// How long the baselines may take to read their past.
+const PAST: Duration = Duration::from_secs(120);
+/// The past counts as read when its commits are less behind than this, in percent of what the broker keeps.
+const READ: i64 = 10;
 /// How often processes, commits and memory are looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// Windows that a run of a minute or more must close.
@@ -40,8 +47,10 @@ pub struct Plan {
     pub run_for: Duration,
     /// Records a second.
     pub rate: u64,
-    /// Of the simulated world.
+    /// Of the simulated world, or of the jitter of a recorded one.
     pub seed: u64,
+    /// Folder of recorded telemetry to replay.
+    pub data: Option<PathBuf>,
     /// No progress line that rewrites itself.
     pub headless: bool,
     /// Leave everything running at the end.
@@ -56,40 +65,10 @@ pub struct Plan {
     pub sabotage: Option<String>,
 }
 
-/// The simulated world and the incident in it.
-struct World {
-    generator: Generator,
-    org: String,
-    incident: IncidentReport,
-}
-
-fn now_ms() -> i64 {
+/// The clock, in ms since the epoch.
+pub fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |d| d.as_millis() as i64)
-}
-
-fn world(plan: &Plan) -> World {
-    let span = plan.run_for.as_millis() as i64 * SPEED;
-    let start = now_ms() - span;
-    // A client reports once a minute of event time, so that many clients make the rate.
-    let clients = (plan.rate * 60 / SPEED as u64).clamp(1, u64::from(u32::MAX)) as u32;
-    let aps = Generator::ap_of(clients.saturating_sub(1)) + 1;
-    let ap = (plan.seed % u64::from(aps)) as u32;
-    // From 30 % to 65 % of the time: in an hour, two whole windows wherever they begin.
-    let (from_ms, to_ms) = (start + span * 30 / 100, start + span * 65 / 100);
-    let incident = Incident { ap, from_ms, to_ms };
-    let (org, _, name) = Generator::names(ap);
-    let injected = format!("{org}/{name}");
-    World {
-        generator: Generator::new(plan.seed, clients, start, Some(incident)),
-        org,
-        incident: IncidentReport {
-            injected,
-            from_ms,
-            to_ms,
-            ..IncidentReport::default()
-        },
-    }
 }
 
 /// Runs it; the report says whether all was well.
@@ -101,49 +80,37 @@ pub fn run(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
         .prefix("fulmar-demo-")
         .tempdir()
         .map_err(Failure::here)?;
-    // With --keep it stays, as what runs in it does.
-    let dir = if plan.keep {
-        folder.keep()
-    } else {
-        folder.path().to_owned()
-    };
+    let dir = folder.path().to_owned();
+    let report = within(plan, &dir, stop);
+    // What runs on runs in it, and what failed left its logs there.
+    if plan.keep || !report.as_ref().is_ok_and(|r| r.ok) {
+        println!("logs are kept in {}/logs", folder.keep().display());
+    }
+    report
+}
+
+/// The run in its folder.
+fn within(plan: &Plan, dir: &Path, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
+    // Before anything is started: a folder that cannot be read is told at once.
+    let scene = Scene::of(plan)?;
     let dump = Arc::new(Dump::to(plan.dump.clone())?);
     let children = Arc::new(Children::new(&dir.join("logs"), dump.clone())?);
     let started = Instant::now();
-    let cluster = cluster::start(
-        &children,
-        &dir,
-        plan.kafka.as_deref(),
-        plan.store.as_deref(),
-        PARTITIONS,
-    )?;
-    println!("page      {}", cluster.page);
-    println!(
-        "nimbus    {}\nkafka     {}\nstore     {}\nlogs      {}/logs",
-        cluster.nimbus,
-        cluster.kafka,
-        cluster.store,
-        dir.display()
-    );
-    let world = world(plan);
+    let cluster = start(plan, dir, &children)?;
     submit(&cluster, plan)?;
     let watch = Watch::start(&cluster.kafka, PARTITIONS, dump.clone())?;
-    let rows = history::publish(
-        &cluster.kafka,
-        PARTITIONS,
-        &world.generator,
-        world.incident.from_ms - plan.run_for.as_millis() as i64 * SPEED * 30 / 100,
-    )?;
-    println!(
-        "ready     after {:.1} s; {rows} rows of history",
-        started.elapsed().as_secs_f64()
-    );
+    let span = plan.run_for.as_millis() as i64 * SPEED;
+    let before = scene.incident.from_ms - span * 30 / 100;
+    let world = scene.world.as_ref();
+    let rows = history::publish(&cluster.kafka, PARTITIONS, world, before)?;
     let demo = Demo {
         plan,
-        dir: &dir,
+        dir,
         children: &children,
         cluster: &cluster,
         watch: &watch,
+        dump: &dump,
+        workers: Workers::default(),
         sent: Arc::new(Sent::new(PARTITIONS)),
         stop,
     };
@@ -152,24 +119,41 @@ pub fn run(plan: &Plan, stop: &Arc<AtomicBool>) -> Result<Report, Failure> {
         kafka: cluster.kafka.clone(),
         cassandra: cluster.store.clone(),
         page: cluster.page.clone(),
-        incident: world.incident.clone(),
+        incident: scene.incident.clone(),
         ..Report::default()
     };
-    demo.drive(world.generator.clone(), &mut report)?;
-    demo.judge(&world, &dump, &mut report)?;
+    demo.past()?;
+    let took = started.elapsed().as_secs_f64();
+    println!("ready     after {took:.1} s; {rows} rows of history");
+    demo.drive(scene.records(), &mut report)?;
+    demo.judge(&scene, &mut report)?;
     report.restarts = children.restarts();
     report.reasons.extend(dump.finish());
     report.ok = report.reasons.is_empty();
     drop(watch);
     if plan.keep {
-        println!(
-            "everything is kept running; end it with: pkill -f {}",
-            dir.display()
-        );
+        let dir = dir.display();
+        println!("everything is kept running; end it with: pkill -f {dir}");
         // What is not dropped is not stopped.
         std::mem::forget(children);
     }
     Ok(report)
+}
+
+/// Starts everything and says where it is.
+fn start(plan: &Plan, dir: &Path, children: &Children) -> Result<Cluster, Failure> {
+    let (kafka, store) = (plan.kafka.as_deref(), plan.store.as_deref());
+    let cluster = cluster::start(children, dir, kafka, store, PARTITIONS)?;
+    for (what, address) in [
+        ("page", &cluster.page),
+        ("nimbus", &cluster.nimbus),
+        ("kafka", &cluster.kafka),
+        ("store", &cluster.store),
+    ] {
+        println!("{what:<9} {address}");
+    }
+    println!("logs      {}/logs", dir.display());
+    Ok(cluster)
 }
 
 fn submit(cluster: &Cluster, plan: &Plan) -> Result<(), Failure> {
@@ -193,13 +177,36 @@ struct Demo<'a> {
     children: &'a Arc<Children>,
     cluster: &'a Cluster,
     watch: &'a Watch,
+    dump: &'a Dump,
+    workers: Workers,
     sent: Arc<Sent>,
     stop: &'a Arc<AtomicBool>,
 }
 
 impl Demo<'_> {
+    /// Waits until the baselines have read their past, so that it costs the run nothing.
+    fn past(&self) -> Result<(), Failure> {
+        let gauge = Gauge::new(&self.cluster.kafka, PARTITIONS)?;
+        let end = Instant::now() + PAST;
+        loop {
+            // What cannot go on is told by the run itself.
+            let _ = self.children.tend();
+            let lag = gauge.look(&self.sent, || Ends::from(&self.watch.seen()));
+            if lag.percent < READ || self.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(Failure::Failed(format!(
+                    "the topology anomaly did not read its history within {PAST:?}: commits are {} % behind on {}; look at the workers' logs",
+                    lag.percent, lag.topic
+                )));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Sends telemetry for the time asked for, gives the warning at half time, and looks after everything meanwhile.
-    fn drive(&self, world: Generator, report: &mut Report) -> Result<(), Failure> {
+    fn drive(&self, world: Records, report: &mut Report) -> Result<(), Failure> {
         let source = Source {
             servers: self.cluster.kafka.clone(),
             rate: self.plan.rate,
@@ -278,8 +285,8 @@ impl Demo<'_> {
         for (name, pid) in self.children.pids() {
             note(name, pid);
         }
-        for (pid, file) in memory::workers(self.dir) {
-            note(format!("worker {pid} {}", topology_of(&file)), pid);
+        for (pid, topology) in self.workers.look(self.dir, self.dump) {
+            note(format!("worker {pid} {topology}"), pid);
         }
         note("demo".to_owned(), std::process::id());
     }
@@ -310,20 +317,26 @@ impl Demo<'_> {
     }
 
     /// Waits until all is there, or the time is over, and writes down what was found.
-    fn judge(&self, world: &World, dump: &Dump, report: &mut Report) -> Result<(), Failure> {
+    fn judge(&self, scene: &Scene, report: &mut Report) -> Result<(), Failure> {
         if !self.plan.headless {
             println!();
         }
         let gauge = Gauge::new(&self.cluster.kafka, PARTITIONS)?;
         let (end, mut lag) = (Instant::now() + SETTLE, Lag::default());
-        let wait =
+        let mut moved = (0, Instant::now());
+        let mut wait =
             |report: &mut Report, lag: &mut Lag, done: &mut dyn FnMut(&mut Report) -> bool| {
                 while report.reasons.is_empty()
                     && !done(report)
                     && Instant::now() < end
+                    && moved.1.elapsed() < STILL
                     && !self.stop.load(Ordering::Relaxed)
                 {
                     self.look(report, &gauge, lag);
+                    let now = self.watch.seen().all();
+                    if now != moved.0 {
+                        moved = (now, Instant::now());
+                    }
                     std::thread::sleep(LOOK);
                 }
             };
@@ -359,8 +372,8 @@ impl Demo<'_> {
         }
         asked?;
         report.reasons.extend(difference);
-        check::dump(&rows, dump);
-        self.incident(world, report, &gauge, &mut lag);
+        check::dump(&rows, self.dump);
+        self.incident(scene, report, &gauge, &mut lag);
         self.drained(report);
         if self.plan.run_for >= Duration::from_secs(60) && report.windows_closed < WINDOWS {
             report.reasons.push(format!(
@@ -409,14 +422,14 @@ impl Demo<'_> {
         slowest.div_euclid(WINDOW_MS) * WINDOW_MS
     }
 
-    fn incident(&self, world: &World, report: &mut Report, gauge: &Gauge, lag: &mut Lag) {
+    fn incident(&self, scene: &Scene, report: &mut Report, gauge: &Gauge, lag: &mut Lag) {
         if !crate::verbs::topology::SHIPPED.contains(&"anomaly") {
             return;
         }
         let end = Instant::now() + Duration::from_secs(20);
         loop {
             check::incident(
-                &world.org,
+                &scene.org,
                 &mut report.incident,
                 self.watch.seen().anomalies.values(),
             );
@@ -449,12 +462,4 @@ impl Demo<'_> {
                 .push("the node with the termination warning was not drained".to_owned()),
         }
     }
-}
-
-/// The topology's name out of a worker's file, for people.
-fn topology_of(file: &str) -> String {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let found: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let id = found["topology_id"].as_str().unwrap_or("?");
-    id.split('-').next().unwrap_or(id).to_owned()
 }

@@ -201,6 +201,11 @@ impl Seen {
         }
     }
 
+    /// Messages of all topics.
+    pub fn all(&self) -> u64 {
+        self.sizes.values().map(|(messages, _)| messages).sum()
+    }
+
     /// Average bytes of a message of a topic.
     pub fn bytes_of(&self, topic: &str) -> u64 {
         let (messages, bytes) = self.sizes.get(topic).copied().unwrap_or((0, 0));

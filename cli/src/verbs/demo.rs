@@ -25,11 +25,14 @@ pub struct Args {
     #[arg(long = "for", default_value = "60s", value_parser = settings::duration)]
     run_for: Duration,
     /// Telemetry records a second.
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 22_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: u64,
     /// The same seed gives the same world.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Replay recorded telemetry from this folder (*.csv.gz, columns of the ns-3 data set) instead of simulating it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Lines of progress instead of one that rewrites itself.
     #[arg(long)]
     headless: bool,
@@ -45,7 +48,7 @@ pub struct Args {
     /// Leave everything running at the end.
     #[arg(long)]
     keep: bool,
-    /// Brokers to use instead of the embedded one; topics of 64 partitions must be there and empty.
+    /// Brokers to use instead of the embedded one; the topics are made, or must be empty and have 64 partitions.
     #[arg(long, value_name = "HOST:PORT")]
     kafka: Option<String>,
     /// Store to use instead of the embedded one: cassandra://….
@@ -59,6 +62,7 @@ pub fn run(common: &Common, args: &Args) -> Done {
         run_for: args.run_for,
         rate: args.rate,
         seed: args.seed,
+        data: args.data.clone(),
         headless: args.headless,
         keep: args.keep,
         dump: args.dump.clone(),

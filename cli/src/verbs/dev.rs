@@ -1,16 +1,22 @@
-//! `fulmar dev`: Nimbus and supervisors in one process on this machine.
+//! `fulmar dev`: Nimbus, supervisors and the page in one process on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
+use fulmar_api::Config;
 use fulmar_nimbus::NimbusConfig;
 use fulmar_supervisor::SupervisorConfig;
+use fulmar_ui::UiConfig;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::args::Common;
 use crate::client::block_on;
 use crate::failure::{Done, Failure};
 use crate::settings;
 use crate::verbs::nimbus::{ended, listen};
+use crate::verbs::ui::plainly;
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -31,21 +37,46 @@ pub struct Args {
     /// First slot port; the next ones follow.
     #[arg(long, default_value_t = 6700)]
     slot_port: u16,
+    /// The page's port; default: 8080, or any free one where that is taken.
+    #[arg(long)]
+    ui_port: Option<u16>,
+    /// The query service of the Wi-Fi pipeline, for the Wi-Fi page.
+    #[arg(long, value_name = "HOST:PORT")]
+    query: Option<String>,
     /// Folder of everything; default: below storm.local.dir.
     #[arg(long)]
     dir: Option<PathBuf>,
+}
+
+const HOST: &str = "127.0.0.1";
+
+/// Ready when a daemon is to end.
+type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The page's listener: the port that was asked for, else Storm's, else any.
+async fn page(asked: Option<u16>) -> Result<TcpListener, Failure> {
+    if let Some(port) = asked {
+        return TcpListener::bind((HOST, port)).await.map_err(|e| {
+            Failure::Failed(format!(
+                "cannot listen on {HOST}:{port}: {e}; end the process that holds it, or choose another with --ui-port"
+            ))
+        });
+    }
+    match TcpListener::bind((HOST, settings::UI_PORT)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => listen(HOST, 0).await,
+    }
 }
 
 /// Runs everything until SIGTERM or Ctrl-C; the workers end with it.
 pub fn run(common: &Common, args: &Args) -> Done {
     let dir = settings::dir(common, &args.dir, "dev")?;
     let conf = settings::load(common)?;
-    const HOST: &str = "127.0.0.1";
     block_on(async {
         let (stop, stopped) = watch::channel(false);
-        let told = |mut stopped: watch::Receiver<bool>| async move {
-            // A sender that is gone means the same.
-            let _ = stopped.wait_for(|s| *s).await;
+        let mut daemons = Daemons {
+            stopped,
+            running: JoinSet::new(),
         };
         let nimbus = format!("{HOST}:{}", args.port);
         let listener = listen(HOST, args.port).await?;
@@ -53,40 +84,24 @@ pub fn run(common: &Common, args: &Args) -> Done {
             dir: dir.join("nimbus"),
             host: HOST.to_owned(),
         };
-        let mut tasks = tokio::task::JoinSet::new();
-        let until = told(stopped.clone());
-        tasks.spawn(async move {
-            fulmar_nimbus::run(config, listener, until)
-                .await
-                .map_err(Failure::here)
-        });
+        daemons.start(|until| fulmar_nimbus::run(config, listener, until));
         println!("nimbus        {nimbus}");
         for n in 0..args.supervisors {
-            let config = SupervisorConfig::from_conf(&conf, HOST, vec![nimbus.clone()]);
-            let mut config = config.map_err(|e| Failure::Usage(e.to_string()))?;
-            config.dir = dir.join(format!("supervisor-{}", n + 1));
-            let first = args.slot_port + n * args.slots;
-            config.slots = (first..first + args.slots).collect();
-            config.stop_workers = true;
-            config.check().map_err(|e| Failure::Usage(e.to_string()))?;
-            let port = args.supervisor_port - n;
-            let listener = listen(HOST, port).await?;
-            println!(
-                "supervisor {}  {HOST}:{port}, slots {first}-{}",
-                n + 1,
-                first + args.slots - 1
-            );
-            let until = told(stopped.clone());
-            tasks.spawn(async move {
-                fulmar_supervisor::run(config, listener, until)
-                    .await
-                    .map_err(Failure::here)
-            });
+            supervisor(&mut daemons, args, &conf, &dir, &nimbus, n).await?;
         }
+        let listener = page(args.ui_port).await?;
+        let address = listener.local_addr().map_err(Failure::here)?;
+        println!("page          http://{address}/{}", plainly());
+        let config = UiConfig {
+            nimbus: vec![nimbus.clone()],
+            query: args.query.clone(),
+            conf,
+        };
+        daemons.start(|until| fulmar_ui::run(config, listener, until));
         println!("submit with   fulmar submit PROGRAM --nimbus {nimbus}");
         let first = tokio::select! {
             () = ended() => None,
-            first = tasks.join_next() => first,
+            first = daemons.running.join_next() => first,
         };
         // Nobody listens when all have ended.
         let _ = stop.send(true);
@@ -94,7 +109,58 @@ pub fn run(common: &Common, args: &Args) -> Done {
         if let Some(Ok(Err(failure))) = first {
             outcome = Err(failure);
         }
-        while tasks.join_next().await.is_some() {}
+        while daemons.running.join_next().await.is_some() {}
         outcome
     })
+}
+
+/// What runs in this process, and the word that ends it.
+struct Daemons {
+    stopped: watch::Receiver<bool>,
+    running: JoinSet<Done>,
+}
+
+impl Daemons {
+    /// Starts one, which is given the future that tells it to end.
+    fn start<F, E>(&mut self, daemon: impl FnOnce(Until) -> F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        let mut stopped = self.stopped.clone();
+        let until: Until = Box::pin(async move {
+            // A sender that is gone means the same.
+            let _ = stopped.wait_for(|s| *s).await;
+        });
+        let daemon = daemon(until);
+        self.running
+            .spawn(async move { daemon.await.map_err(Failure::here) });
+    }
+}
+
+/// One node on this machine.
+async fn supervisor(
+    daemons: &mut Daemons,
+    args: &Args,
+    conf: &Config,
+    dir: &Path,
+    nimbus: &str,
+    n: u16,
+) -> Done {
+    let config = SupervisorConfig::from_conf(conf, HOST, vec![nimbus.to_owned()]);
+    let mut config = config.map_err(|e| Failure::Usage(e.to_string()))?;
+    config.dir = dir.join(format!("supervisor-{}", n + 1));
+    let first = args.slot_port + n * args.slots;
+    config.slots = (first..first + args.slots).collect();
+    config.stop_workers = true;
+    config.check().map_err(|e| Failure::Usage(e.to_string()))?;
+    let port = args.supervisor_port - n;
+    let listener = listen(HOST, port).await?;
+    println!(
+        "supervisor {}  {HOST}:{port}, slots {first}-{}",
+        n + 1,
+        first + args.slots - 1
+    );
+    daemons.start(|until| fulmar_supervisor::run(config, listener, until));
+    Ok(())
 }

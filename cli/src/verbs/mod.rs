@@ -14,10 +14,12 @@ pub mod nimbus;
 pub mod query;
 pub mod rebalance;
 pub mod source;
+pub mod spot;
 pub mod store;
 pub mod submit;
 pub mod supervisor;
 pub mod topology;
+pub mod ui;
 pub mod version;
 
 use crate::args::{Cli, Verb};
@@ -45,7 +47,9 @@ pub fn run(cli: Cli) -> Done {
         Verb::Broker(args) => broker::run(&args),
         Verb::Store(args) => store::run(common, &args),
         Verb::Query(args) => query::run(&args),
+        Verb::Ui(args) => ui::run(common, &args),
         Verb::Source(args) => source::run(common, &args),
+        Verb::Spot(args) => spot::run(common, &args),
         Verb::Topology(args) => topology::run(&args),
         Verb::Version(_) => version::run(common),
         Verb::Completions(args) => completions::run(&args),

@@ -1,6 +1,7 @@
 //! `fulmar source`: simulated telemetry, sent to Kafka at a chosen rate.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -8,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use fulmar_kafka::partitioner::partition_of;
 use fulmar_kafka::producer::{Delivered, Producer, Record};
 use fulmar_wifi::generator::Generator;
+use fulmar_wifi::replay::Replay;
+use fulmar_wifi::world::{Records, World};
 use prost::Message;
 use serde_json::json;
 
@@ -47,6 +50,9 @@ pub struct Args {
     /// The same seed gives the same records.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Replay recorded telemetry from this folder (*.csv.gz, columns of the ns-3 data set) instead of simulating it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 /// Runs the verb.
@@ -60,7 +66,14 @@ pub fn run(common: &Common, args: &Args) -> Done {
     // A client reports once a minute of event time, so that many clients make the rate.
     let clients =
         (args.rate * 60 / u64::from(args.speed.max(1))).clamp(1, u64::from(u32::MAX)) as u32;
-    let mut world = Generator::new(args.seed, clients, now - span, None);
+    let world: Arc<dyn World> = match &args.data {
+        Some(folder) => {
+            let world = Replay::read(folder, args.seed, clients);
+            Arc::new(world.map_err(|e| Failure::Failed(format!("--data: {e}")))?)
+        }
+        None => Arc::new(Generator::new(args.seed, clients, None)),
+    };
+    let mut world = Records::new(world, now - span);
     let (start, mut sent) = (Instant::now(), 0_u64);
     let mut partitions: BTreeMap<i32, u64> = BTreeMap::new();
     while start.elapsed() < args.run_for {

@@ -51,6 +51,12 @@ impl KafkaBolt {
         self
     }
 
+    /// Adds several; see [`props`](crate::settings::props).
+    pub fn props(mut self, props: &[(String, String)]) -> Self {
+        self.props.extend_from_slice(props);
+        self
+    }
+
     /// Sends what is held, until the queue is full again.
     fn send_held(&mut self) {
         let Some(ready) = &self.ready else { return };

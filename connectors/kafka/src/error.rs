@@ -5,7 +5,7 @@
 pub enum Error {
     /// KAF001: no broker answers.
     #[error(
-        "Kafka at {servers} does not answer: {why}; check bootstrap.servers, and that the brokers run"
+        "Kafka at {servers} does not answer: {why}; check bootstrap.servers, that the brokers run, and the TLS and login properties if they want them"
     )]
     Unreachable {
         /// Bootstrap servers.

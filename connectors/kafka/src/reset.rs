@@ -1,4 +1,4 @@
-//! Sets the committed offsets of a topology that is stopped.
+//! The committed offsets of a group: read, and set while its topology is stopped.
 
 use std::time::Duration;
 
@@ -68,5 +68,39 @@ pub fn reset_offsets(config: &KafkaSpoutConfig, to: To) -> Result<Vec<(i32, i64)
         found.push((p.id(), offset));
     }
     consumer.commit(&list, CommitMode::Sync).map_err(broker)?;
+    Ok(found)
+}
+
+/// Each partition with its committed offset (-1: none) and the offset behind its last record.
+///
+/// # Errors
+/// The brokers do not answer.
+pub fn committed(config: &KafkaSpoutConfig) -> Result<Vec<(i32, i64, i64)>, Error> {
+    let broker = |e: rdkafka::error::KafkaError| Error::Broker(e.to_string());
+    let consumer: BaseConsumer = config
+        .client()
+        .create()
+        .map_err(|e| Error::Property(e.to_string()))?;
+    let metadata = consumer
+        .fetch_metadata(Some(&config.topic), ASK)
+        .map_err(broker)?;
+    let topic = metadata.topics().iter().find(|t| t.name() == config.topic);
+    let topic = topic.ok_or_else(|| Error::NoTopic(config.topic.clone()))?;
+    let mut list = TopicPartitionList::new();
+    topic.partitions().iter().for_each(|p| {
+        list.add_partition(&config.topic, p.id());
+    });
+    let list = consumer.committed_offsets(list, ASK).map_err(broker)?;
+    let mut found = Vec::new();
+    for p in list.elements() {
+        let (_, end) = consumer
+            .fetch_watermarks(&config.topic, p.partition(), ASK)
+            .map_err(broker)?;
+        let at = match p.offset() {
+            Offset::Offset(n) => n,
+            _ => -1,
+        };
+        found.push((p.partition(), at, end));
+    }
     Ok(found)
 }

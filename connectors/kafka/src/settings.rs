@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fulmar_api::Config;
+use fulmar_api::value::Value;
 use rdkafka::ClientConfig;
 
 /// Where a partition begins when the spout is activated.
@@ -18,6 +20,16 @@ pub enum FirstPollOffsetStrategy {
     UncommittedEarliest,
     /// At the committed offset, else behind the last record.
     UncommittedLatest,
+}
+
+/// How partitions come to the spout's tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Assignment {
+    /// Partition p belongs to the task with index p modulo tasks (Storm's ManualPartitioner): a move costs no rebalance.
+    #[default]
+    ByTaskIndex,
+    /// The group's coordinator hands them out, for those who share a topic with other consumers of the group.
+    GroupSubscription,
 }
 
 /// Event time of a record, in ms since the epoch, from its value and Kafka's own timestamp; `None`
@@ -68,6 +80,8 @@ pub struct KafkaSpoutConfig {
     pub topic: String,
     /// `group.id`: under this name offsets are committed, and lag is seen.
     pub group_id: String,
+    /// How partitions come to tasks.
+    pub assignment: Assignment,
     /// Where to begin.
     pub first_poll_offset_strategy: FirstPollOffsetStrategy,
     /// `offset.commit.period.ms`.
@@ -108,6 +122,7 @@ impl KafkaSpoutConfig {
             bootstrap_servers: bootstrap_servers.to_owned(),
             topic: topic.to_owned(),
             group_id: group_id.to_owned(),
+            assignment: Assignment::default(),
             first_poll_offset_strategy: FirstPollOffsetStrategy::default(),
             offset_commit_period: Duration::from_secs(1),
             max_uncommitted_offsets: 100_000,
@@ -144,6 +159,35 @@ impl KafkaSpoutConfig {
     }
 }
 
+/// Properties of the client out of a topology's configuration: what stands behind the prefix, by librdkafka's names. Keys
+/// below `kafka.consumer.` are for spouts, those below `kafka.producer.` for bolts, those below `kafka.client.` for both.
+///
+/// # Errors
+/// A value that is neither text nor a number nor a boolean.
+pub fn props(conf: &Config, prefix: &str) -> Result<Vec<(String, String)>, fulmar_api::Error> {
+    let mut found = Vec::new();
+    for (key, value) in conf.iter() {
+        let name = key
+            .strip_prefix("kafka.client.")
+            .or_else(|| key.strip_prefix(prefix));
+        let Some(name) = name else { continue };
+        let text = match value {
+            Value::Str(text) => text.to_string(),
+            Value::Int(n) => n.to_string(),
+            Value::Float(x) => x.to_string(),
+            Value::Bool(b) => b.to_string(),
+            other => {
+                return Err(fulmar_api::Error::config(
+                    key,
+                    format!("{other:?} is no property; remedy: text, a number or a boolean"),
+                ));
+            }
+        };
+        found.push((name.to_owned(), text));
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,5 +214,20 @@ mod tests {
         assert_eq!(client.get("security.protocol"), Some("SASL_SSL"));
         assert_eq!(client.get("enable.auto.commit"), Some("false"));
         assert!(!format!("{c:?}").contains("PLAIN"));
+    }
+
+    #[test]
+    fn properties_come_out_of_a_topologys_configuration() {
+        let mut conf = Config::new();
+        conf.set("kafka.client.security.protocol", "SSL")
+            .set("kafka.consumer.fetch.min.bytes", 5_i64)
+            .set("kafka.producer.linger.ms", 7_i64);
+        let mut found = props(&conf, "kafka.consumer.").unwrap();
+        found.sort();
+        let (fetch, protocol) = (("fetch.min.bytes", "5"), ("security.protocol", "SSL"));
+        let want = [fetch, protocol].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(found, want);
+        conf.set("kafka.client.x", Value::Null);
+        assert!(props(&conf, "kafka.consumer.").is_err());
     }
 }

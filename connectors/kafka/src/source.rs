@@ -1,10 +1,10 @@
 //! What both spouts share: which partitions are a task's, and from where on they are read.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fulmar_api::Result;
 use fulmar_api::context::TaskContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
@@ -19,13 +19,13 @@ pub const ASK: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// A property is not taken, no broker answers, or the topic is not there.
-pub fn open(
+pub fn open<C: ConsumerContext + Default>(
     config: &KafkaSpoutConfig,
     context: &TaskContext,
-) -> Result<(BaseConsumer, Vec<i32>, Vec<usize>)> {
-    let consumer: BaseConsumer = config
+) -> Result<(BaseConsumer<C>, Vec<i32>, Vec<usize>)> {
+    let consumer: BaseConsumer<C> = config
         .client()
-        .create()
+        .create_with_context(C::default())
         .map_err(|e: KafkaError| Error::Property(e.to_string()))?;
     let metadata = consumer
         .fetch_metadata(Some(&config.topic), ASK)
@@ -60,15 +60,12 @@ pub fn open(
 ///
 /// # Errors
 /// No broker answers.
-pub fn assign(
-    consumer: &BaseConsumer,
+pub fn assign<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
     config: &KafkaSpoutConfig,
     ids: &[i32],
 ) -> Result<Vec<(i32, Option<i64>, String)>> {
-    let asked = list(&config.topic, ids);
-    let committed = consumer
-        .committed_offsets(asked, ASK)
-        .map_err(|e| unreachable(config, &e))?;
+    let committed = committed(consumer, config, ids)?;
     let mut start = TopicPartitionList::new();
     let mut found = Vec::new();
     for id in ids {
@@ -95,6 +92,34 @@ pub fn assign(
     }
     consumer.assign(&start).map_err(broker)?;
     Ok(found)
+}
+
+/// What was committed. A group that is new has no coordinator for a moment: asked again until it has.
+fn committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    config: &KafkaSpoutConfig,
+    ids: &[i32],
+) -> Result<TopicPartitionList> {
+    let end = Instant::now() + ASK;
+    loop {
+        let answer = consumer.committed_offsets(list(&config.topic, ids), ASK);
+        let error = match answer {
+            Ok(found) => return Ok(found),
+            Err(error) => error,
+        };
+        let passing = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::NotCoordinator
+                    | RDKafkaErrorCode::CoordinatorNotAvailable
+                    | RDKafkaErrorCode::CoordinatorLoadInProgress
+            )
+        );
+        if !passing || Instant::now() > end {
+            return Err(unreachable(config, &error).into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn first_offset(strategy: FirstPollOffsetStrategy, committed: Offset) -> Offset {

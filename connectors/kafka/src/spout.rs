@@ -1,8 +1,9 @@
 //! The Kafka spout: one tuple a record, at least once.
 //!
 //! Partition p belongs to the task with index p modulo tasks (Storm's ManualPartitioner), so that a
-//! move costs no group rebalance; `group.id` serves offsets and lag. An opened spout holds nothing; it
-//! takes its partitions, from the committed offsets on, when it is activated.
+//! move costs no group rebalance; `group.id` serves offsets and lag. Or the group's coordinator hands partitions out
+//! ([`Assignment::GroupSubscription`]). An opened spout holds nothing; it takes its partitions, from the committed
+//! offsets on, when it is activated.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,9 +18,10 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::group::{Group, Rebalance};
 use crate::offsets::Offsets;
 use crate::producer::{Producer, Record};
-use crate::settings::KafkaSpoutConfig;
+use crate::settings::{Assignment, KafkaSpoutConfig};
 use crate::source::{self, broker};
 
 /// Bits of an offset in a message id; the partition stands above.
@@ -57,9 +59,11 @@ struct Partition {
 pub struct KafkaSpout {
     config: KafkaSpoutConfig,
     topic: Value,
-    consumer: Option<BaseConsumer>,
+    consumer: Option<BaseConsumer<Group>>,
     /// This task's partitions, by their position in `of`.
     partitions: Vec<Partition>,
+    /// Positions that earlier assignments of a group had: a late ack of theirs means nothing now.
+    before: usize,
     /// Partition → position.
     of: Vec<usize>,
     assigned: bool,
@@ -77,6 +81,7 @@ impl KafkaSpout {
             config,
             consumer: None,
             partitions: Vec::new(),
+            before: 0,
             of: Vec::new(),
             assigned: false,
             again: BinaryHeap::new(),
@@ -86,7 +91,7 @@ impl KafkaSpout {
         }
     }
 
-    fn consumer(&self) -> Result<&BaseConsumer> {
+    fn consumer(&self) -> Result<&BaseConsumer<Group>> {
         self.consumer
             .as_ref()
             .ok_or_else(|| fulmar_api::Error::msg("the Kafka spout is not open"))
@@ -105,6 +110,52 @@ impl KafkaSpout {
         }
         self.assigned = true;
         Ok(())
+    }
+
+    /// Takes part in the group; partitions come later, from its coordinator.
+    fn subscribe(&mut self) -> Result<()> {
+        self.consumer()?
+            .subscribe(&[&self.config.topic])
+            .map_err(broker)?;
+        self.assigned = true;
+        Ok(())
+    }
+
+    /// Carries out what the group's coordinator decided.
+    fn rebalance(&mut self, decided: Rebalance) -> Result<()> {
+        if decided != Rebalance::Lost
+            && let Err(error) = self.commit(CommitMode::Sync)
+        {
+            // What is not committed comes again, to whoever has the partition then: at least once.
+            tracing::warn!(%error, topic = self.config.topic, "offsets were not committed before a rebalance");
+        }
+        self.again.clear();
+        self.before += self.partitions.len();
+        self.partitions.clear();
+        self.of.clear();
+        let Rebalance::Assigned(ids) = decided else {
+            self.consumer()?.unassign().map_err(broker)?;
+            return Ok(());
+        };
+        for (position, id) in ids.iter().enumerate() {
+            let at = usize::try_from(*id).unwrap_or_default();
+            self.of.resize(self.of.len().max(at + 1), usize::MAX);
+            self.of[at] = position;
+            self.partitions.push(Partition {
+                id: *id,
+                ..Partition::default()
+            });
+        }
+        self.assign()
+    }
+
+    /// The partition and the offset that a message id stands for, if the partition is ours still.
+    fn find(&mut self, id: MessageId) -> Option<(&mut Partition, i64)> {
+        let (position, offset) = split(id);
+        let partition = self
+            .partitions
+            .get_mut(position.checked_sub(self.before)?)?;
+        Some((partition, offset))
     }
 
     fn commit(&mut self, mode: CommitMode) -> Result<()> {
@@ -138,12 +189,12 @@ impl KafkaSpout {
                 break;
             }
             self.again.pop();
-            let (position, offset) = split(id);
-            let Some(p) = self.partitions.get(position) else {
+            let Some((p, offset)) = self.find(id) else {
                 continue;
             };
             if let Some((kept, watermark)) = p.offsets.record(offset) {
-                emit(&self.topic, p.id, offset, &kept, watermark, id, out)?;
+                let partition = p.id;
+                emit(&self.topic, partition, offset, &kept, watermark, id, out)?;
                 return Ok(true);
             }
         }
@@ -155,6 +206,7 @@ impl KafkaSpout {
         let Self {
             consumer,
             partitions,
+            before,
             of,
             config,
             topic,
@@ -182,7 +234,7 @@ impl KafkaSpout {
         let (kept, time) = keep(&message, config);
         p.watermark = p.watermark.max(time.unwrap_or(i64::MIN));
         let (offset, watermark) = (message.offset(), p.watermark);
-        let id = join(position, offset);
+        let id = join(*before + position, offset);
         emit(topic, p.id, offset, &kept, watermark, id, out)?;
         p.offsets.read(offset, watermark, kept);
         if p.offsets.len() >= config.max_uncommitted_offsets && !p.paused {
@@ -195,14 +247,15 @@ impl KafkaSpout {
     }
 
     fn settled(&mut self, id: MessageId) -> Result<()> {
-        let (position, offset) = split(id);
-        let Some(p) = self.partitions.get_mut(position) else {
+        let few = self.config.max_uncommitted_offsets / 2;
+        let Some((p, offset)) = self.find(id) else {
             return Ok(());
         };
         p.offsets.done(offset);
-        if p.paused && p.offsets.len() < self.config.max_uncommitted_offsets / 2 {
+        if p.paused && p.offsets.len() < few {
             p.paused = false;
-            let list = source::one(&self.config.topic, p.id);
+            let partition = p.id;
+            let list = source::one(&self.config.topic, partition);
             self.consumer()?.resume(&list).map_err(broker)?;
         }
         Ok(())
@@ -210,19 +263,15 @@ impl KafkaSpout {
 
     /// Sends a record that failed too often to the dead-letter topic; it is done when it arrived.
     fn bury(&mut self, id: MessageId, topic: String) -> Result<()> {
-        let (position, offset) = split(id);
-        let Some(context) = &self.context else {
-            return Ok(());
-        };
-        let Some(p) = self.partitions.get(position) else {
-            return Ok(());
-        };
-        let Some((kept, _)) = p.offsets.record(offset) else {
+        let found = self
+            .find(id)
+            .and_then(|(p, offset)| Some((p.id, offset, p.offsets.record(offset)?.0)));
+        let (Some((partition, offset, kept)), Some(context)) = (found, &self.context) else {
             return Ok(());
         };
         let producer =
             Producer::shared(context, &self.config.bootstrap_servers, &self.config.props)?;
-        let source = format!("{}-{}-{offset}", self.config.topic, p.id);
+        let source = format!("{}-{partition}-{offset}", self.config.topic);
         let record = Record {
             topic,
             key: bytes(&kept.key),
@@ -257,8 +306,11 @@ impl Spout for KafkaSpout {
     }
 
     fn open(&mut self, _: &Config, context: &TaskContext) -> Result<()> {
-        let (consumer, ids, of) = source::open(&self.config, context)?;
+        let (consumer, mut ids, of) = source::open(&self.config, context)?;
         self.of = of;
+        if self.config.assignment == Assignment::GroupSubscription {
+            ids.clear();
+        }
         self.partitions = ids
             .into_iter()
             .map(|id| Partition {
@@ -279,7 +331,10 @@ impl Spout for KafkaSpout {
             });
             return Ok(self.consumer()?.resume(&list).map_err(broker)?);
         }
-        self.assign()
+        match self.config.assignment {
+            Assignment::ByTaskIndex => self.assign(),
+            Assignment::GroupSubscription => self.subscribe(),
+        }
     }
 
     fn deactivate(&mut self) -> Result<()> {
@@ -296,7 +351,10 @@ impl Spout for KafkaSpout {
 
     fn next(&mut self, out: &mut SpoutCollector<'_>) -> Result<Next> {
         if !self.assigned {
-            self.assign()?;
+            self.activate()?;
+        }
+        while let Some(decided) = self.consumer.as_ref().and_then(|c| c.context().next()) {
+            self.rebalance(decided)?;
         }
         while let Ok(id) = self.dead.1.try_recv() {
             self.settled(id)?;
@@ -317,11 +375,10 @@ impl Spout for KafkaSpout {
     }
 
     fn fail(&mut self, id: MessageId, _: FailReason) -> Result<()> {
-        let (position, offset) = split(id);
-        let Some(p) = self.partitions.get_mut(position) else {
-            return Ok(());
-        };
-        let Some(failures) = p.offsets.failed(offset) else {
+        let failures = self
+            .find(id)
+            .and_then(|(p, offset)| p.offsets.failed(offset));
+        let Some(failures) = failures else {
             return Ok(());
         };
         let retries = &self.config.retries;
@@ -342,8 +399,23 @@ impl Spout for KafkaSpout {
             // What is not committed comes again: at least once.
             tracing::warn!(%error, topic = self.config.topic, "the last offsets were not committed");
         }
-        self.consumer = None;
+        self.give_up();
         self.assigned = false;
+    }
+}
+
+impl KafkaSpout {
+    /// Leaves the group, if it is in one.
+    fn give_up(&mut self) {
+        if let Some(consumer) = self.consumer.take() {
+            consumer.context().close();
+        }
+    }
+}
+
+impl Drop for KafkaSpout {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 

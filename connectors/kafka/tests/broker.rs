@@ -10,7 +10,7 @@ use fulmar_kafka::broker::Broker;
 use fulmar_kafka::producer::{Producer, Record};
 use fulmar_kafka::records;
 use fulmar_kafka::reset::{To, reset_offsets};
-use fulmar_kafka::{KafkaBatchSpout, KafkaBolt, KafkaSpout, KafkaSpoutConfig};
+use fulmar_kafka::{Assignment, KafkaBatchSpout, KafkaBolt, KafkaSpout, KafkaSpoutConfig};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -121,6 +121,63 @@ fn a_new_spout_goes_on_behind_what_was_acked_and_keeps_the_watermark() {
     assert_eq!(again, (10..20).map(|o| (0, o)).collect::<Vec<_>>());
     // Offset 10 brings 1010 itself; what the commit said of before was 1009.
     assert_eq!(int(&second.emitted()[0].values, 6), 1_010);
+}
+
+#[test]
+fn members_of_a_group_share_the_partitions_and_take_over_behind_what_is_acked() {
+    let broker = filled(30);
+    let mut config = config(&broker);
+    config.assignment = Assignment::GroupSubscription;
+    config.props = vec![
+        ("heartbeat.interval.ms".to_owned(), "100".to_owned()),
+        ("session.timeout.ms".to_owned(), "6000".to_owned()),
+    ];
+    let mut first = open(&config);
+    read(&mut first, 60);
+    let ids: Vec<_> = first.emitted().iter().map(|e| e.id.unwrap()).collect();
+    ids.iter().for_each(|id| first.spout().ack(*id).unwrap());
+
+    // A second member comes: each has one partition then, and new records come to exactly one of them.
+    let mut second = open(&config);
+    let producer = Producer::new(&broker.bootstrap_servers(), &[]).unwrap();
+    let (mut sent, mut turn) = (30, 0);
+    until("both members read", || {
+        if turn % 100 == 0 {
+            for partition in 0..2 {
+                let told = producer.send(record(partition, sent), Box::new(|r| r.unwrap()));
+                assert!(told.is_ok());
+            }
+            sent += 1;
+        }
+        turn += 1;
+        for test in [&mut first, &mut second] {
+            test.call_next().unwrap();
+        }
+        let of = |test: &SpoutTester<KafkaSpout>| {
+            let last = test.emitted().last().map(|e| int(&e.values, 1));
+            last.unwrap_or(-1)
+        };
+        let (a, b) = (of(&first), of(&second));
+        a >= 0 && b >= 0 && a != b
+    });
+
+    // It goes without having acked anything: the first takes over from the commit on.
+    second.spout().close();
+    drop(second);
+    producer.flush(LONG).unwrap();
+    until("the first member has everything", || {
+        first.call_next().unwrap();
+        let seen = |partition| {
+            let of = first
+                .emitted()
+                .iter()
+                .filter(|e| int(&e.values, 1) == partition);
+            of.map(|e| int(&e.values, 2)).collect::<BTreeSet<_>>()
+        };
+        (0..2).all(|p| (30..sent).all(|o| seen(p).contains(&o)))
+    });
+    // A late ack of an earlier assignment means nothing.
+    first.spout().ack(ids[0]).unwrap();
 }
 
 #[test]

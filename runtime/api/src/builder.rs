@@ -10,7 +10,7 @@ use crate::bolt::{Basic, BasicBolt, Bolt};
 use crate::collector::DEFAULT_STREAM;
 use crate::config::Config;
 use crate::error::{Error, Mistakes, Result};
-use crate::grouping::Grouping;
+use crate::grouping::{CustomGrouping, Grouping, GroupingFactory};
 use crate::spec::{ComponentKind, ComponentSpec, InputSpec, TopologySpec};
 use crate::spout::Spout;
 use crate::state::{forward, wire};
@@ -85,6 +85,7 @@ pub struct TopologyBuilder {
     mistakes: Vec<String>,
     /// Ids of stateful bolts.
     stateful: Vec<String>,
+    groupings: HashMap<String, GroupingFactory>,
 }
 
 impl TopologyBuilder {
@@ -99,6 +100,7 @@ impl TopologyBuilder {
             factories: Vec::new(),
             mistakes: Vec::new(),
             stateful: Vec::new(),
+            groupings: HashMap::new(),
         }
     }
 
@@ -121,7 +123,9 @@ impl TopologyBuilder {
 
     /// Adds a bolt.
     pub fn bolt<M>(&mut self, id: &str, bolt: impl IntoBolt<M>) -> BoltDeclarer<'_> {
-        BoltDeclarer(self.add(id, bolt.into_factory()))
+        self.add(id, bolt.into_factory());
+        let last = self.spec.components.len() - 1;
+        BoltDeclarer(&mut self.spec.components[last], &mut self.groupings)
     }
 
     /// Checks the whole graph.
@@ -145,6 +149,7 @@ impl TopologyBuilder {
         Ok(Topology {
             spec: self.spec,
             factories,
+            groupings: self.groupings,
         })
     }
 
@@ -182,7 +187,10 @@ impl TopologyBuilder {
 pub struct SpoutDeclarer<'a>(&'a mut ComponentSpec);
 
 /// Says more about a bolt.
-pub struct BoltDeclarer<'a>(&'a mut ComponentSpec);
+pub struct BoltDeclarer<'a>(
+    &'a mut ComponentSpec,
+    &'a mut HashMap<String, GroupingFactory>,
+);
 
 macro_rules! common {
     ($declarer:ident) => {
@@ -266,6 +274,29 @@ impl BoltDeclarer<'_> {
     /// Tasks in the same worker if there are any.
     pub fn local_or_shuffle(self, component: &str) -> Self {
         self.grouping(component, DEFAULT_STREAM, Grouping::LocalOrShuffle)
+    }
+
+    /// By key, balanced: of two tasks that the key names, the one this emitter used less.
+    pub fn partial_key<S: Into<String>>(
+        self,
+        component: &str,
+        fields: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let fields = fields.into_iter().map(Into::into).collect();
+        self.grouping(component, DEFAULT_STREAM, Grouping::PartialKey(fields))
+    }
+
+    /// By author code; `make` makes an instance for each emitting task.
+    pub fn custom<G: CustomGrouping + 'static>(
+        self,
+        component: &str,
+        stream: &str,
+        make: impl Fn() -> G + Send + Sync + 'static,
+    ) -> Self {
+        let name = format!("{}/{}", self.0.id, self.0.inputs.len());
+        self.1
+            .insert(name.clone(), Arc::new(move || Box::new(make())));
+        self.grouping(component, stream, Grouping::Custom(name))
     }
 
     /// Sends this bolt a tick tuple at this interval (`topology.tick.tuple.freq.secs`; Fulmar also

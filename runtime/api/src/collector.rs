@@ -55,6 +55,11 @@ pub trait SpoutSink {
     fn buffer(&mut self) -> &mut Vec<Value>;
     /// Takes the buffered values as one tuple.
     fn emit(&mut self, stream: &str, id: Option<MessageId>, task: Option<TaskId>) -> Result<()>;
+    /// Takes the buffered values as one tuple on [`DEFAULT_STREAM`]; a sink on the hot path does it
+    /// without a look at names.
+    fn emit_default(&mut self, id: Option<MessageId>) -> Result<()> {
+        self.emit(DEFAULT_STREAM, id, None)
+    }
     /// Roots that are not settled yet.
     fn pending(&self) -> usize;
 }
@@ -65,6 +70,11 @@ pub trait BoltSink {
     fn buffer(&mut self) -> &mut Vec<Value>;
     /// Takes the buffered values as one tuple.
     fn emit(&mut self, stream: &str, anchors: Anchors<'_>, task: Option<TaskId>) -> Result<()>;
+    /// Takes the buffered values as one tuple on [`DEFAULT_STREAM`]; a sink on the hot path does it
+    /// without a look at names.
+    fn emit_default(&mut self, anchors: Anchors<'_>) -> Result<()> {
+        self.emit(DEFAULT_STREAM, anchors, None)
+    }
     /// Acks the running input.
     fn ack_input(&mut self);
     /// Fails the running input.
@@ -94,13 +104,15 @@ impl<'a> SpoutCollector<'a> {
     /// The number of values is not the stream's number of fields.
     #[inline]
     pub fn emit(&mut self, values: impl IntoValues) -> Result<()> {
-        self.put(DEFAULT_STREAM, None, None, values)
+        values.write_into(self.sink.buffer());
+        self.sink.emit_default(None)
     }
 
     /// Emits on `default`, tracked under `id`.
     #[inline]
     pub fn emit_with_id(&mut self, id: MessageId, values: impl IntoValues) -> Result<()> {
-        self.put(DEFAULT_STREAM, Some(id), None, values)
+        values.write_into(self.sink.buffer());
+        self.sink.emit_default(Some(id))
     }
 
     /// Emits on a named stream, tracked if an id is given.
@@ -172,7 +184,8 @@ impl<'a> BoltCollector<'a> {
         anchors: impl Into<Anchors<'b>>,
         values: impl IntoValues,
     ) -> Result<()> {
-        self.emit_to(DEFAULT_STREAM, anchors, values)
+        values.write_into(self.sink.buffer());
+        self.sink.emit_default(anchors.into())
     }
 
     /// Emits on a named stream.
@@ -251,7 +264,8 @@ impl<'a, 'b> Emitter<'a, 'b> {
     /// The number of values is not the stream's number of fields.
     #[inline]
     pub fn emit(&mut self, values: impl IntoValues) -> Result<()> {
-        self.emit_to(DEFAULT_STREAM, values)
+        values.write_into(self.out.sink.buffer());
+        self.out.sink.emit_default(Anchors::Input)
     }
 
     /// Emits on a named stream, anchored to the input.

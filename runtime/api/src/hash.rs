@@ -40,6 +40,70 @@ pub fn fields_index<'a>(values: impl IntoIterator<Item = &'a Value>, tasks: usiz
     deep_hash(values).rem_euclid(tasks as i32) as usize
 }
 
+/// The two tasks among `tasks` that a partial key names: `java.util.Random`, seeded with
+/// `Arrays.hashCode` of the values' hashes as bytes, draws twice; equal draws are parted.
+pub fn partial_key<'a>(
+    values: impl IntoIterator<Item = &'a Value>,
+    tasks: usize,
+) -> (usize, usize) {
+    let bytes = values.into_iter().flat_map(|v| java_hash(v).to_be_bytes());
+    two_of(bytes_hash(bytes), tasks)
+}
+
+/// The same for a key that is one text, by its bytes.
+pub fn partial_key_of_text(text: &str, tasks: usize) -> (usize, usize) {
+    two_of(bytes_hash(text.bytes()), tasks)
+}
+
+fn bytes_hash(bytes: impl Iterator<Item = u8>) -> i32 {
+    bytes.fold(1_i32, |h, b| step(h, i32::from(b as i8)))
+}
+
+fn two_of(seed: i32, tasks: usize) -> (usize, usize) {
+    let mut random = JavaRandom::new(i64::from(seed));
+    let n = tasks.max(1) as i32;
+    let (first, second) = (random.below(n), random.below(n));
+    let second = if second == first {
+        (second + 1) % n
+    } else {
+        second
+    };
+    (first as usize, second as usize)
+}
+
+/// The linear congruential generator that the documentation of `java.util.Random` specifies.
+struct JavaRandom(u64);
+
+impl JavaRandom {
+    const FACTOR: u64 = 0x5_DEEC_E66D;
+    const MASK: u64 = (1 << 48) - 1;
+
+    fn new(seed: i64) -> Self {
+        Self((seed as u64 ^ Self::FACTOR) & Self::MASK)
+    }
+
+    /// 31 bits.
+    fn next(&mut self) -> i32 {
+        self.0 = self.0.wrapping_mul(Self::FACTOR).wrapping_add(0xB) & Self::MASK;
+        (self.0 >> 17) as i32
+    }
+
+    /// `nextInt(n)`.
+    fn below(&mut self, n: i32) -> i32 {
+        if n & (n - 1) == 0 {
+            return ((i64::from(n) * i64::from(self.next())) >> 31) as i32;
+        }
+        loop {
+            let bits = self.next();
+            let value = bits % n;
+            // Java lets the sum overflow to find draws of the last, incomplete round.
+            if bits.wrapping_sub(value).wrapping_add(n - 1) >= 0 {
+                return value;
+            }
+        }
+    }
+}
+
 #[inline]
 fn step(hash: i32, element: i32) -> i32 {
     hash.wrapping_mul(31).wrapping_add(element)
@@ -74,6 +138,26 @@ mod tests {
         assert_eq!(java_hash(&Value::Float(1.5)), 1_073_217_536);
         assert_eq!(java_hash(&true.into()), 1231);
         assert_eq!(deep_hash([&Value::Null, &"a".into()]), 31 * 31 + 97);
+    }
+
+    #[test]
+    fn draws_as_java_does() {
+        // `new Random(42)`: nextInt(10) three times is 0, 3, 8; nextInt(16) of a fresh one is 11.
+        let mut random = JavaRandom::new(42);
+        assert_eq!(
+            [random.below(10), random.below(10), random.below(10)],
+            [0, 3, 8]
+        );
+        assert_eq!(JavaRandom::new(42).below(16), 11);
+    }
+
+    #[test]
+    fn a_partial_key_names_two_tasks() {
+        for n in 0..100_i64 {
+            let (first, second) = partial_key([&Value::Int(n)], 5);
+            assert!(first < 5 && second < 5 && first != second);
+        }
+        assert_eq!(partial_key([&"a".into()], 1), (0, 0));
     }
 
     #[test]

@@ -156,8 +156,9 @@ impl TopologySpec {
                 hash.text(&i.component);
                 hash.text(&i.stream);
                 hash.text(i.grouping.name());
-                if let Grouping::Fields(fields) = &i.grouping {
-                    fields.iter().for_each(|f| hash.text(f));
+                i.grouping.keys().iter().for_each(|f| hash.text(f));
+                if let Grouping::Custom(name) = &i.grouping {
+                    hash.text(name);
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::bolt::Bolt;
+use crate::grouping::GroupingFactory;
 use crate::spec::{StreamSpec, TopologySpec};
 use crate::spout::Spout;
 
@@ -72,6 +73,8 @@ pub struct Topology {
     pub spec: TopologySpec,
     /// Component id → code.
     pub factories: HashMap<String, Factory>,
+    /// Name of a custom grouping → code.
+    pub groupings: HashMap<String, GroupingFactory>,
 }
 
 impl fmt::Debug for Topology {

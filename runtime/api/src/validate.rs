@@ -60,12 +60,23 @@ pub fn mistakes(spec: &TopologySpec) -> Vec<String> {
     out
 }
 
-/// Fills in what the author left out: tasks default to the parallelism.
+/// Fills in what the author left out, by Storm's rule: tasks are `topology.tasks`, else the
+/// parallelism, and at most `topology.max.task.parallelism`; executors are at most the tasks. The
+/// component's own keys go before the topology's.
 pub fn normalise(spec: &mut TopologySpec) {
     for c in &mut spec.components {
+        let setting = |key: &str| {
+            let own = c.conf.int(key).ok().flatten();
+            let value = own.or_else(|| spec.conf.int(key).ok().flatten());
+            value.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0)
+        };
         if c.tasks == 0 {
-            c.tasks = c.parallelism;
+            c.tasks = setting("topology.tasks").unwrap_or(c.parallelism);
         }
+        if let Some(most) = setting("topology.max.task.parallelism") {
+            c.tasks = c.tasks.min(most);
+        }
+        c.parallelism = c.parallelism.min(c.tasks);
     }
 }
 
@@ -150,14 +161,13 @@ fn inputs(c: &ComponentSpec, by_id: &HashMap<&str, &ComponentSpec>, out: &mut Ve
             ));
             continue;
         };
-        if let Grouping::Fields(fields) = &i.grouping {
-            for f in fields.iter().filter(|f| !stream.fields.contains(f)) {
-                let hint = keys::did_you_mean(f, stream.fields.iter().map(String::as_str));
-                out.push(format!(
-                    "bolt \"{}\" groups \"{}\" by unknown field \"{f}\"; the stream's fields are {:?}{hint}",
-                    c.id, i.component, stream.fields
-                ));
-            }
+        let keys = i.grouping.keys().iter();
+        for f in keys.filter(|f| !stream.fields.contains(f)) {
+            let hint = keys::did_you_mean(f, stream.fields.iter().map(String::as_str));
+            out.push(format!(
+                "bolt \"{}\" groups \"{}\" by unknown field \"{f}\"; the stream's fields are {:?}{hint}",
+                c.id, i.component, stream.fields
+            ));
         }
         if (i.grouping == Grouping::Direct) != stream.direct {
             let (is, needs) = if stream.direct {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 /// One value of a tuple.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
     /// Java's `null`.
@@ -35,7 +35,46 @@ pub enum Value {
     Bytes(Arc<[u8]>),
 }
 
+impl Clone for Value {
+    /// What shares nothing is copied as a whole: a copy kind by kind writes the value in pieces, and
+    /// reading it as a whole right afterwards stalls the processor for longer than an emit takes.
+    #[inline]
+    fn clone(&self) -> Self {
+        if self.is_plain() {
+            // SAFETY: these kinds own nothing outside of the value and have no drop glue, so that a
+            // bitwise copy is a value of its own.
+            return unsafe { std::ptr::read(self) };
+        }
+        self.share()
+    }
+}
+
 impl Value {
+    /// Whether it owns nothing outside of its 24 bytes.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        match self {
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => true,
+            Value::Str(v) => !v.is_heap_allocated(),
+            Value::List(_) | Value::Map(_) | Value::Bytes(_) => false,
+        }
+    }
+
+    /// Another handle of what is shared.
+    #[inline(never)]
+    fn share(&self) -> Self {
+        match self {
+            Value::Str(v) => Value::Str(v.clone()),
+            Value::List(v) => Value::List(v.clone()),
+            Value::Map(v) => Value::Map(v.clone()),
+            Value::Bytes(v) => Value::Bytes(v.clone()),
+            Value::Null => Value::Null,
+            Value::Bool(v) => Value::Bool(*v),
+            Value::Int(v) => Value::Int(*v),
+            Value::Float(v) => Value::Float(*v),
+        }
+    }
+
     /// The kind's name as errors show it.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -158,7 +197,26 @@ pub trait IntoValues {
 impl<T: Into<Value>, const N: usize> IntoValues for [T; N] {
     #[inline]
     fn write_into(self, out: &mut Vec<Value>) {
-        out.extend(self.into_iter().map(Into::into));
+        out.reserve(N);
+        // A fold moves each value as a whole; a loop would look into it for an end mark.
+        // SAFETY: there is room for N values, and N are put.
+        self.into_iter().for_each(|v| unsafe { put(out, v.into()) });
+    }
+}
+
+/// Puts a value where it stays. With `push`, which may have to grow and so may unwind, the compiler
+/// makes the value on the stack first and copies it as a whole, which stalls the processor.
+///
+/// # Safety
+/// There must be room for one more.
+#[inline(always)]
+unsafe fn put(out: &mut Vec<Value>, value: Value) {
+    let len = out.len();
+    debug_assert!(len < out.capacity());
+    // SAFETY: the caller made room, so the place at `len` is ours and holds nothing yet.
+    unsafe {
+        out.as_mut_ptr().add(len).write(value);
+        out.set_len(len + 1);
     }
 }
 
@@ -185,7 +243,9 @@ macro_rules! into_values_for_tuples {
             #[allow(non_snake_case)]
             fn write_into(self, out: &mut Vec<Value>) {
                 let ($($t,)+) = self;
-                $(out.push($t.into());)+
+                out.reserve([$(stringify!($t)),+].len());
+                // SAFETY: there is room for as many as are put.
+                $(unsafe { put(out, $t.into()) };)+
             }
         }
     )+ };

@@ -47,6 +47,10 @@ impl Batch {
     /// Ends the tuple whose values were just appended, with these roots.
     #[inline]
     pub fn end_tuple(&mut self, anchors: &[Tracked]) {
+        if anchors.is_empty() && self.anchors.is_empty() && self.ends.is_empty() {
+            self.len += 1;
+            return;
+        }
         let regular = self.ends.is_empty()
             && match anchors.len() {
                 0 => self.anchors.is_empty(),
@@ -75,6 +79,18 @@ impl Batch {
     #[inline]
     pub fn values_of(&self, i: usize) -> &[Value] {
         &self.values[i * self.arity..(i + 1) * self.arity]
+    }
+
+    /// The fails of the tuples from `first` on.
+    pub fn fails(&self, first: usize) -> impl Iterator<Item = Settle> {
+        let anchors = (first..self.len).flat_map(|i| self.anchors_of(i));
+        anchors.map(|a| Settle {
+            spout_task: a.spout_task,
+            root: a.root,
+            value: a.edge,
+            touched: 0,
+            ok: false,
+        })
     }
 
     /// The roots of tuple `i`.

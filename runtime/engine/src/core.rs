@@ -13,22 +13,33 @@ use fulmar_api::TaskId;
 use fulmar_api::spout::FailReason;
 use rustc_hash::FxBuildHasher;
 
+use crate::adopt::Place;
 use crate::batch::{Batch, Settle};
-use crate::limits::{BOLT_BATCHES, CYCLE_QUEUE_TUPLES, IDLE_SPINS, RECYCLED_BATCHES, SPOUT_CALLS};
-use crate::outbox::settle_of;
+use crate::group::{Group, form};
+use crate::limits::{IDLE_SPINS, RETURNED_BATCHES};
+use crate::outbox::Placement;
 use crate::shared::{Msg, Shared};
+use crate::sink::settle_of;
 use crate::task::{NewTask, Task};
+use crate::turn::Turn;
 
-/// One core's state, owned by its thread.
+/// One core's state, owned by the thread that runs it.
 pub struct Core {
-    index: usize,
+    pub(crate) index: usize,
     shared: Arc<Shared>,
     rx: Receiver<Msg>,
-    tasks: Vec<Task>,
-    at: HashMap<TaskId, usize, FxBuildHasher>,
-    spare: Vec<Batch>,
+    pub(crate) groups: Vec<Group>,
+    /// Task → its group and its place there.
+    at: HashMap<TaskId, (usize, usize), FxBuildHasher>,
+    placement: Arc<Placement>,
+    /// Batches for tasks whose start is on its way through this core's own channel.
+    early: Vec<Batch>,
     /// Settles for spouts of this core, to be applied before the next round.
     settles: Vec<Settle>,
+    /// Tasks that blocked their core and were left to a core of their own.
+    pub(crate) moved: HashMap<TaskId, usize, FxBuildHasher>,
+    /// The cores that they were left to.
+    pub(crate) children: Vec<usize>,
     idle_rounds: u32,
     next_sweep: u64,
     exit: bool,
@@ -39,81 +50,181 @@ impl Core {
     pub fn new(index: usize, shared: Arc<Shared>, rx: Receiver<Msg>) -> Self {
         Self {
             index,
+            placement: Arc::default(),
             shared,
             rx,
-            tasks: Vec::new(),
+            groups: Vec::new(),
             at: HashMap::default(),
-            spare: Vec::new(),
+            early: Vec::new(),
             settles: Vec::new(),
+            moved: HashMap::default(),
+            children: Vec::new(),
             idle_rounds: 0,
             next_sweep: 0,
             exit: false,
         }
     }
 
-    /// Runs until told to exit.
-    pub fn run(mut self) {
+    /// Runs until told to exit. While a group has its turn the core lies in the thread's place, from
+    /// where another thread may adopt it; then this one goes on with that group alone.
+    pub fn run(self) {
+        let place = Arc::new(Place::of_this_thread());
+        crate::shared::lock(&self.shared.places).push(place.clone());
         self.shared.cores[self.index].enter();
-        while !self.exit {
-            let mut did = self.receive();
-            did |= self.round();
+        let mut turn = Turn::new(self.shared.clone(), self.index);
+        let mut core = Box::new(self);
+        while !core.exit {
+            let mut did = core.receive(&mut turn);
+            let now = Instant::now();
+            did |= core.begin_round(&mut turn, now);
+            let sweep = turn.now_ms >= core.next_sweep;
+            if sweep {
+                core.next_sweep = turn.now_ms + 20;
+            }
+            let mut next = 0;
+            while next < core.groups.len() {
+                let mut group = std::mem::take(&mut core.groups[next]);
+                place.put(core);
+                did |= group.turn(&mut turn, now, sweep);
+                core = place.take();
+                if turn.core == core.index {
+                    core.groups[next] = group;
+                    next += 1;
+                } else {
+                    core.go_on_with(group, &mut turn);
+                    next = 1;
+                }
+                core.deliver(&mut turn);
+            }
             if did {
-                self.idle_rounds = 0;
+                core.idle_rounds = 0;
             } else {
-                self.idle();
+                core.idle();
             }
         }
-        let all: Vec<_> = self.tasks.iter().map(|t| t.id).collect();
-        for task in all {
-            self.stop(task);
+        core.end(&mut turn);
+        place.close();
+    }
+
+    /// This thread's call lasted so long that its core was adopted: a new one begins with the group.
+    fn go_on_with(&mut self, group: Group, turn: &mut Turn) {
+        turn.core = self.index;
+        self.shared.cores[self.index].enter();
+        self.groups = vec![group];
+        self.find();
+    }
+
+    /// The group that is away stays with its thread, on a core of this index.
+    pub(crate) fn leave_running(&mut self, index: usize) {
+        let groups = &self.groups;
+        let away = |at: &(usize, usize)| groups[at.0].tasks.is_empty();
+        let gone: Vec<TaskId> = self
+            .at
+            .iter()
+            .filter(|(_, at)| away(at))
+            .map(|(task, _)| *task)
+            .collect();
+        self.moved
+            .extend(gone.into_iter().map(|task| (task, index)));
+        self.children.push(index);
+        self.groups.retain(|g| !g.tasks.is_empty());
+        self.find();
+        if self.exit {
+            self.shared.cores[index].send(Msg::Exit);
         }
+    }
+
+    fn end(&mut self, turn: &mut Turn) {
+        for group in std::mem::take(&mut self.groups) {
+            group.stop(turn);
+        }
+        self.at.clear();
+        self.deliver(turn);
         self.settles.clear();
     }
 
     /// Takes what was sent to this core.
-    fn receive(&mut self) -> bool {
+    fn receive(&mut self, turn: &mut Turn) -> bool {
         let mut did = false;
         while let Ok(msg) = self.rx.try_recv() {
             did = true;
-            self.handle(msg);
+            self.handle(msg, turn);
         }
         did
     }
 
-    fn handle(&mut self, msg: Msg) {
+    fn begin_round(&mut self, turn: &mut Turn, now: Instant) -> bool {
+        turn.now_ms = self.shared.ms_at(now);
+        while turn.spare.len() < RETURNED_BATCHES
+            && let Some(batch) = self.shared.cores[self.index].returned.pop()
+        {
+            turn.spare.push(batch);
+        }
+        self.apply_settles(turn.now_ms)
+    }
+
+    fn handle(&mut self, msg: Msg, turn: &mut Turn) {
         match msg {
-            Msg::Batch(batch) => self.take_in(batch),
-            Msg::Settles(settles) => self.settles.extend(settles),
-            Msg::Wake(task) => {
-                if let Some(i) = self.at.get(&task) {
-                    self.tasks[*i].woken = true;
-                }
-            }
+            Msg::Batch(batch) => self.take_in(batch, turn),
+            Msg::Settles(settles) => self.route_settles(settles),
+            Msg::Wake(task) => match self.task(task) {
+                Some(task) => task.woken = true,
+                None => self.pass_on(task, Msg::Wake(task)),
+            },
             Msg::Token(token, ok) => {
                 let settles: Vec<_> = token.entries().iter().map(|e| settle_of(e, ok)).collect();
                 self.route_settles(settles);
             }
             Msg::Start(new) => self.start(*new),
-            Msg::Run(task) => {
-                if let Some(i) = self.at.get(&task) {
-                    self.tasks[*i].running = true;
-                }
+            Msg::Run(task) => match self.task(task) {
+                Some(task) => task.running = true,
+                None => self.pass_on(task, Msg::Run(task)),
+            },
+            Msg::Stop(task) => self.stop(task, turn),
+            Msg::Active(active) => {
+                self.tasks().for_each(|t| t.set_active(active));
+                self.tell_children(|| Msg::Active(active));
             }
-            Msg::Stop(task) => self.stop(task),
-            Msg::Active(active) => self.tasks.iter_mut().for_each(|t| t.set_active(active)),
             Msg::Place(placement) => {
-                for i in 0..self.tasks.len() {
-                    self.tasks[i].outbox.place(&placement);
-                    self.deliver_from(i);
-                }
+                self.placement = placement.clone();
+                self.place(turn);
+                self.tell_children(|| Msg::Place(placement.clone()));
             }
             Msg::Lost(bits) => {
-                for task in &mut self.tasks {
-                    task.ledger.lose(bits, &mut task.settled);
-                }
+                self.tasks()
+                    .for_each(|t| t.ledger.lose(bits, &mut t.settled));
+                self.tell_children(|| Msg::Lost(bits));
             }
-            Msg::Live(bits) => self.tasks.iter_mut().for_each(|t| t.ledger.live(bits)),
-            Msg::Exit => self.exit = true,
+            Msg::Live(bits) => {
+                self.tasks().for_each(|t| t.ledger.live(bits));
+                self.tell_children(|| Msg::Live(bits));
+            }
+            Msg::Exit => {
+                self.exit = true;
+                self.tell_children(|| Msg::Exit);
+            }
+        }
+    }
+
+    fn task(&mut self, task: TaskId) -> Option<&mut Task> {
+        let (group, at) = self.at.get(&task)?;
+        self.groups[*group].tasks.get_mut(*at)
+    }
+
+    fn tasks(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.groups.iter_mut().flat_map(|g| &mut g.tasks)
+    }
+
+    /// To the core that a task was left to.
+    fn pass_on(&self, task: TaskId, msg: Msg) {
+        if let Some(core) = self.moved.get(&task) {
+            self.shared.cores[*core].send(msg);
+        }
+    }
+
+    fn tell_children(&self, msg: impl Fn() -> Msg) {
+        for core in &self.children {
+            self.shared.cores[*core].send(msg());
         }
     }
 
@@ -122,257 +233,176 @@ impl Core {
         if self.at.contains_key(&id) {
             return;
         }
-        let task = Task::start(new, &self.shared);
-        self.at.insert(id, self.tasks.len());
-        self.tasks.push(task);
+        let mut task = Task::start(new, &self.shared);
+        let shared = self.shared.clone();
+        task.outbox.place(&self.placement, &|t| shared.planned(t));
+        let (mine, others) = std::mem::take(&mut self.early)
+            .into_iter()
+            .partition(|b| b.to == id);
+        (task.inbox, self.early) = (Vec::into(mine), others);
+        self.regroup(Some(task));
     }
 
-    fn stop(&mut self, id: TaskId) {
-        let Some(i) = self.at.remove(&id) else { return };
-        let mut task = self.tasks.swap_remove(i);
-        if let Some(moved) = self.tasks.get(i) {
-            self.at.insert(moved.id, i);
+    /// Forms the groups anew, with one more task or without.
+    fn regroup(&mut self, more: Option<Task>) {
+        let groups = std::mem::take(&mut self.groups);
+        let tasks = groups.into_iter().flat_map(|g| g.tasks).chain(more);
+        self.groups = form(tasks.collect(), &self.shared.plan);
+        self.find();
+    }
+
+    fn find(&mut self) {
+        self.at.clear();
+        for (g, group) in self.groups.iter().enumerate() {
+            for (i, task) in group.tasks.iter().enumerate() {
+                self.at.insert(task.id, (g, i));
+            }
         }
+    }
+
+    fn place(&mut self, turn: &mut Turn) {
+        let (shared, placement) = (self.shared.clone(), self.placement.clone());
+        for task in self.tasks() {
+            task.outbox.flush(turn);
+            task.outbox.place(&placement, &|t| shared.planned(t));
+        }
+        self.deliver(turn);
+        self.regroup(None);
+    }
+
+    fn stop(&mut self, id: TaskId, turn: &mut Turn) {
+        let Some((group, i)) = self.at.get(&id).copied() else {
+            return self.pass_on(id, Msg::Stop(id));
+        };
+        let mut task = self.groups[group].tasks.remove(i);
+        self.regroup(None);
         // What is still open is told to the spout as failed, so that it commits only what is acked.
         task.ledger
             .fail_all(FailReason::WorkerLost, &mut task.settled);
-        let mut outbox = task.stop(&self.shared);
-        for batch in outbox.ready.drain(..) {
-            self.deliver(batch);
-        }
-        let settles = std::mem::take(&mut outbox.settles);
-        self.route_settles(settles);
+        task.stop(turn);
+        self.deliver(turn);
     }
 
-    /// One turn of every task.
-    fn round(&mut self) -> bool {
-        let mut did = self.apply_settles();
-        let (now, now_ms) = (Instant::now(), self.shared.now_ms());
-        let sweep = now_ms >= self.next_sweep;
-        if sweep {
-            self.next_sweep = now_ms + 20;
-        }
-        for i in 0..self.tasks.len() {
-            did |= self.turn(i, now, now_ms, sweep);
-        }
-        did
-    }
-
-    fn turn(&mut self, i: usize, now: Instant, now_ms: u64, sweep: bool) -> bool {
-        let (task, shared) = (&mut self.tasks[i], &self.shared);
-        let mut did = false;
-        task.mend(shared, now);
-        if task.is_spout() {
-            if let (true, Some(timeout)) = (sweep, task.timeout_ms) {
-                task.ledger.expire(now_ms, timeout, &mut task.settled);
+    /// Delivers what the tasks of a turn have made ready.
+    fn deliver(&mut self, turn: &mut Turn) {
+        if !turn.ready.is_empty() {
+            let mut ready = std::mem::take(&mut turn.ready);
+            turn.ready_tuples = 0;
+            for batch in ready.drain(..) {
+                self.send(batch);
             }
-            task.tell_spout(shared);
-            if task.gate_open(shared) {
-                did |= task.run_spout(shared, SPOUT_CALLS);
-            }
-            task.tell_spout(shared);
-        } else {
-            did |= task.run_timers(shared, now);
-            did |= self.run_bolt(i);
+            turn.ready = ready;
         }
-        let task = &mut self.tasks[i];
-        task.publish(&self.shared, now);
-        task.outbox.flush();
-        self.deliver_from(i);
-        did
-    }
-
-    fn run_bolt(&mut self, i: usize) -> bool {
-        let mut did = false;
-        for _ in 0..BOLT_BATCHES {
-            let (task, shared) = (&mut self.tasks[i], &self.shared);
-            if !task.running || !task.gate_open(shared) {
-                break;
-            }
-            let Some(batch) = task.inbox.pop_front() else {
-                break;
-            };
-            if !task.run_batch(shared, &batch) {
-                task.inbox.push_front(batch);
-                break;
-            }
-            did = true;
-            self.executed(batch);
-            self.deliver_from(i);
-        }
-        did
-    }
-
-    /// A batch was executed: its credit goes back and its memory is used again.
-    fn executed(&mut self, batch: Batch) {
-        self.shared.unqueue(batch.to, batch.len);
-        if self.shared.core(batch.from).is_none()
-            && let Some(remote) = self.shared.remote.get()
-        {
-            remote.consumed(batch.to, batch.from, batch.len);
-        }
-        if self.spare.len() < RECYCLED_BATCHES {
-            self.spare.push(batch);
+        if !turn.settles.is_empty() {
+            let mut settles = std::mem::take(&mut turn.settles);
+            self.route_some(&mut settles);
+            turn.settles = settles;
         }
     }
 
-    /// Delivers what a task has made ready.
-    fn deliver_from(&mut self, i: usize) {
-        if self.tasks[i].outbox.ready.is_empty() && self.tasks[i].outbox.settles.is_empty() {
-            return;
+    fn send(&mut self, batch: Batch) {
+        let (here, to) = (self.at.contains_key(&batch.to), batch.to);
+        if !here && self.shared.core(to) != Some(self.index) {
+            return self.shared.dispatch(batch);
         }
-        let mut ready = std::mem::take(&mut self.tasks[i].outbox.ready);
-        for batch in ready.drain(..) {
-            self.deliver(batch);
-        }
-        let outbox = &mut self.tasks[i].outbox;
-        outbox.ready = ready;
-        while outbox.spare.len() < 8
-            && let Some(spare) = self.spare.pop()
-        {
-            outbox.spare.push(spare);
-        }
-        let settles = std::mem::take(&mut outbox.settles);
-        self.route_settles(settles);
-    }
-
-    fn deliver(&mut self, batch: Batch) {
-        let edge = self.shared.plan.edges.get(batch.edge as usize);
-        let queued = &self.shared.queued[batch.to as usize];
-        if edge.is_some_and(|e| e.back) && queued.load(Ordering::Relaxed) > CYCLE_QUEUE_TUPLES {
+        if self.shared.cycle_full(&batch) {
             self.shared.drop_tuples("cycle_full", batch.len);
-            return self.fail(&batch);
+            return self.route_settles(batch.fails(0).collect());
         }
-        queued.fetch_add(batch.len, Ordering::Relaxed);
-        match self.shared.core(batch.to) {
-            Some(core) if core == self.index => self.queue(batch),
-            Some(core) => self.shared.cores[core].send(Msg::Batch(batch)),
-            None => match self.shared.remote.get() {
-                Some(remote) => remote.send_batch(batch),
-                None => self.misrouted(batch),
-            },
-        }
-    }
-
-    /// A batch that came through the channel: its task may have moved meanwhile.
-    fn take_in(&mut self, batch: Batch) {
-        if self.at.contains_key(&batch.to) {
-            self.queue(batch)
+        self.shared.queued[to as usize].fetch_add(batch.len, Ordering::Relaxed);
+        if let Some(task) = self.task(to) {
+            task.inbox.push_back(batch);
+        } else if self.moved.contains_key(&to) {
+            self.pass_on(to, Msg::Batch(batch));
         } else {
-            self.misrouted(batch)
+            self.early.push(batch);
         }
     }
 
-    fn queue(&mut self, batch: Batch) {
-        match self.at.get(&batch.to) {
-            Some(i) => self.tasks[*i].inbox.push_back(batch),
-            // Its start is on its way through this core's own channel: the batch waits behind it.
-            None => self.shared.cores[self.index].send(Msg::Batch(batch)),
+    /// A batch that came through the channel: its task may have gone meanwhile.
+    fn take_in(&mut self, batch: Batch, turn: &mut Turn) {
+        let to = batch.to;
+        if let Some(task) = self.task(to) {
+            task.inbox.push_back(batch);
+        } else if self.moved.contains_key(&to) {
+            self.pass_on(to, Msg::Batch(batch));
+        } else {
+            // Its tuples fail now, so that their spouts emit them again.
+            self.shared.drop_tuples("misrouted", batch.len);
+            self.route_settles(batch.fails(0).collect());
+            turn.executed(batch);
         }
     }
 
-    /// The task is not here: its tuples fail now, so that their spouts emit them again.
-    fn misrouted(&mut self, batch: Batch) {
-        self.shared.unqueue(batch.to, batch.len);
-        self.shared.drop_tuples("misrouted", batch.len);
-        if self.shared.core(batch.from).is_none()
-            && let Some(remote) = self.shared.remote.get()
-        {
-            remote.consumed(batch.to, batch.from, batch.len);
-        }
-        self.fail(&batch);
+    fn route_settles(&mut self, mut settles: Vec<Settle>) {
+        self.route_some(&mut settles);
     }
 
-    fn fail(&mut self, batch: &Batch) {
-        let failed = batch.anchors.iter().map(|a| Settle {
-            spout_task: a.spout_task,
-            root: a.root,
-            value: a.edge,
-            touched: 0,
-            ok: false,
-        });
-        let failed: Vec<_> = failed.collect();
-        self.route_settles(failed);
-    }
-
-    /// Sends settles to the cores and workers of their spouts.
-    fn route_settles(&mut self, settles: Vec<Settle>) {
-        if settles.is_empty() {
-            return;
+    /// Sends settles to the cores and workers of their spouts, and empties the list.
+    fn route_some(&mut self, settles: &mut Vec<Settle>) {
+        if settles.iter().all(|s| self.at.contains_key(&s.spout_task)) {
+            return self.settles.append(settles);
         }
-        let home = self.shared.core(settles[0].spout_task);
-        if settles
-            .iter()
-            .all(|s| s.spout_task == settles[0].spout_task)
-        {
-            return self.send_settles(home, settles);
-        }
-        let mut by_core: HashMap<Option<usize>, Vec<Settle>> = HashMap::new();
-        for s in settles {
-            by_core
-                .entry(self.shared.core(s.spout_task))
-                .or_default()
-                .push(s);
+        let mut by_core: HashMap<Option<usize>, Vec<Settle>, FxBuildHasher> = HashMap::default();
+        for s in settles.drain(..) {
+            if self.at.contains_key(&s.spout_task) {
+                self.settles.push(s);
+                continue;
+            }
+            let moved = self.moved.get(&s.spout_task).copied();
+            let core = moved.or_else(|| self.shared.core(s.spout_task));
+            by_core.entry(core).or_default().push(s);
         }
         for (core, settles) in by_core {
-            self.send_settles(core, settles);
-        }
-    }
-
-    fn send_settles(&mut self, core: Option<usize>, settles: Vec<Settle>) {
-        match core {
-            Some(core) if core == self.index => self.settles.extend(settles),
-            Some(core) => self.shared.cores[core].send(Msg::Settles(settles)),
-            // Without other workers the spout is gone, and its ledger with it.
-            None => {
-                if let Some(remote) = self.shared.remote.get() {
-                    remote.send_settles(settles);
+            match core {
+                // Its spout has gone, and the ledger with it.
+                Some(core) if core == self.index => {}
+                Some(core) => self.shared.cores[core].send(Msg::Settles(settles)),
+                None => {
+                    if let Some(remote) = self.shared.remote.get() {
+                        remote.send_settles(settles);
+                    }
                 }
             }
         }
     }
 
-    fn apply_settles(&mut self) -> bool {
+    fn apply_settles(&mut self, now_ms: u64) -> bool {
         if self.settles.is_empty() {
             return false;
         }
-        let now = self.shared.now_ms();
-        for s in self.settles.drain(..) {
-            let Some(i) = self.at.get(&s.spout_task) else {
+        let mut settles = std::mem::take(&mut self.settles);
+        for s in settles.drain(..) {
+            let Some(task) = self.task(s.spout_task) else {
                 continue;
             };
-            let task = &mut self.tasks[*i];
             if s.ok && s.value == 0 {
-                task.ledger.reset_timeout(s.root, now);
+                task.ledger.reset_timeout(s.root, now_ms);
             } else {
                 task.ledger.apply(&s, &mut task.settled);
             }
         }
+        self.settles = settles;
         true
     }
 
     /// Spins for a while, then sleeps until something is due or sent.
     fn idle(&mut self) {
         self.idle_rounds += 1;
-        if self.idle_rounds < IDLE_SPINS {
+        if self.idle_rounds < IDLE_SPINS || !self.settles.is_empty() {
             return std::hint::spin_loop();
         }
         let now = Instant::now();
-        let looks = self.tasks.iter().map(|t| t.next_look(now));
+        let looks = self.tasks().map(|t| t.next_look(now));
         let mut wait = looks.min().unwrap_or(Duration::from_millis(100));
         if self
-            .tasks
-            .iter()
+            .tasks()
             .any(|t| !t.inbox.is_empty() || t.ledger.pending() > 0)
         {
             // Held back by a gate, or waiting for a timeout.
             wait = wait.min(Duration::from_millis(20));
         }
-        if self
-            .tasks
-            .iter()
-            .any(|t| t.running && !t.gate_open(&self.shared))
-        {
+        if self.groups.iter().any(|g| g.held_back(&self.shared)) {
             wait = wait.min(Duration::from_micros(50));
         }
         let (handle, rx) = (&self.shared.cores[self.index], &self.rx);

@@ -2,15 +2,18 @@
 //!
 //! Roots are numbered in the order in which they were emitted, so the ledger is a ring indexed by
 //! number: no hashing. A root is complete when the XOR of everything that its tree reported is 0
-//! and the emit itself is closed. Whoever was lost is remembered by incarnation, as one bit of 64:
+//! and the emit itself is closed. Open roots that far younger ones have overtaken move to a map, so
+//! that one slow tree does not keep the ring long. Whoever was lost is remembered by incarnation, as one bit of 64:
 //! two that share a bit fail too many roots, never too few.
 //! Pure: no clock, no I/O, no async.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use fulmar_api::spout::{FailReason, MessageId};
+use rustc_hash::FxBuildHasher;
 
 use crate::batch::Settle;
+use crate::limits::LEDGER_SPARSE;
 
 /// One open root.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,8 @@ struct Root {
     /// Milliseconds on the engine's clock.
     since: u64,
     open: bool,
+    /// Its clock was started anew, so it may be younger than its number says.
+    reset: bool,
 }
 
 /// The end of a root.
@@ -42,6 +47,8 @@ pub struct Ledger {
     roots: VecDeque<Root>,
     /// Number of the first root in `roots`.
     first: u64,
+    /// Open roots before `first`.
+    old: HashMap<u64, Root, FxBuildHasher>,
     pending: usize,
     lost: u64,
     /// Settles for roots that were settled already.
@@ -85,9 +92,13 @@ impl Ledger {
             touched,
             since: now,
             open: true,
+            reset: false,
         });
         self.pending += 1;
         self.judge(number, out);
+        if self.roots.len() >= LEDGER_SPARSE {
+            self.thin();
+        }
         number
     }
 
@@ -109,7 +120,7 @@ impl Ledger {
     /// Starts a root's timeout anew.
     pub fn reset_timeout(&mut self, number: u64, now: u64) {
         if let Some(root) = self.get(number) {
-            root.since = now;
+            (root.since, root.reset) = (now, true);
         }
     }
 
@@ -117,8 +128,7 @@ impl Ledger {
     /// included.
     pub fn lose(&mut self, incarnations: u64, out: &mut Vec<Settled>) {
         self.lost |= incarnations;
-        let all = self.first..self.next_root();
-        for number in all {
+        for number in self.numbers() {
             self.judge(number, out);
         }
     }
@@ -130,27 +140,50 @@ impl Ledger {
 
     /// Fails every root older than `timeout` milliseconds.
     pub fn expire(&mut self, now: u64, timeout: u64, out: &mut Vec<Settled>) {
-        for i in 0..self.roots.len() {
-            let root = &self.roots[i];
-            if root.open && now.saturating_sub(root.since) >= timeout {
-                self.close(self.first + i as u64, Some(FailReason::TimedOut), out);
+        let too_old = |root: &Root| now.saturating_sub(root.since) >= timeout;
+        let mut due: Vec<u64> = self
+            .old
+            .iter()
+            .filter(|(_, r)| too_old(r))
+            .map(|(n, _)| *n)
+            .collect();
+        due.sort_unstable();
+        for (i, root) in self.roots.iter().enumerate().filter(|(_, r)| r.open) {
+            if too_old(root) {
+                due.push(self.first + i as u64);
+            } else if !root.reset {
+                // Numbers follow the clock: what comes after is younger still.
+                break;
             }
+        }
+        for number in due {
+            self.close(number, Some(FailReason::TimedOut), out);
         }
         self.trim();
     }
 
     /// Fails everything that is open, for a task that ends.
     pub fn fail_all(&mut self, why: FailReason, out: &mut Vec<Settled>) {
-        for i in 0..self.roots.len() {
-            if self.roots[i].open {
-                self.close(self.first + i as u64, Some(why), out);
-            }
+        for number in self.numbers() {
+            self.close(number, Some(why), out);
         }
         self.trim();
     }
 
+    /// Numbers of all roots that may be open, in order.
+    fn numbers(&self) -> Vec<u64> {
+        let mut all: Vec<u64> = self.old.keys().copied().collect();
+        all.sort_unstable();
+        all.extend(self.first..self.next_root());
+        all
+    }
+
+    #[inline]
     fn get(&mut self, number: u64) -> Option<&mut Root> {
-        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        if number < self.first {
+            return self.old.get_mut(&number);
+        }
+        let index = usize::try_from(number - self.first).ok()?;
         self.roots.get_mut(index).filter(|r| r.open)
     }
 
@@ -174,7 +207,30 @@ impl Ledger {
                 failed,
             });
             self.pending -= 1;
+            if number < self.first {
+                self.old.remove(&number);
+            }
         }
+    }
+
+    /// Shortens a ring of which most is closed: the open roots in front move to the map.
+    #[cold]
+    fn thin(&mut self) {
+        let open = self.pending - self.old.len();
+        if self.roots.len() < 4 * open {
+            return;
+        }
+        // Each root that moves stands for at least four that were emitted since.
+        while self.roots.len() > 2 * open + LEDGER_SPARSE / 2 {
+            let Some(root) = self.roots.pop_front() else {
+                break;
+            };
+            if root.open {
+                self.old.insert(self.first, root);
+            }
+            self.first += 1;
+        }
+        self.trim();
     }
 
     /// Forgets settled roots, if this one was at the front.

@@ -1,15 +1,20 @@
 //! The inside of a worker: how a topology runs (DESIGN 3.3 to 3.9).
 //!
 //! * [`plan`], [`route`]: who listens to whom, and which task a tuple goes to.
-//! * [`batch`], [`outbox`]: tuples on their way; emitting writes only into the task's own outbox.
+//! * [`batch`], [`outbox`], `emit`, `sink`: tuples on their way; emitting writes only into the task's
+//!   own outbox, or calls a task of the same group straight.
 //! * [`ledger`]: a spout's own acker.
-//! * [`task`], [`core`]: author code at a guarded edge, and the loop that runs it.
+//! * [`task`], [`group`], [`core`], [`turn`]: author code at a guarded edge, and the loop that runs it.
+//! * [`spread`], `adopt`: which core a task is meant for, and what happens when one blocks its core.
 //! * [`net`]: tuples, settles and credit between workers.
 //! * [`worker`], [`shared`]: the cores of one worker and what they share.
 //! * [`stats`], [`limits`]: what is counted, and every bound.
 
+mod adopt;
 pub mod batch;
 pub mod core;
+mod emit;
+pub mod group;
 pub mod ledger;
 pub mod limits;
 pub mod net;
@@ -17,8 +22,11 @@ pub mod outbox;
 pub mod plan;
 pub mod route;
 pub mod shared;
+mod sink;
+pub mod spread;
 pub mod stats;
 pub mod task;
+pub mod turn;
 pub mod worker;
 
 pub use worker::{Worker, WorkerOptions};

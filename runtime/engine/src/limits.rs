@@ -10,11 +10,43 @@ pub const TASK_QUEUE_TUPLES: usize = 16 * BATCH_TUPLES;
 /// Tuples queued at one task over an edge that closes a cycle, above which such a tuple fails.
 pub const CYCLE_QUEUE_TUPLES: usize = 4 * TASK_QUEUE_TUPLES;
 
-/// Batches in a ring between two cores: 1,024 × 24 KiB is the most that one pair can hold.
-pub const RING_BATCHES: usize = 1_024;
+/// Emptied batches on their way back to the core that filled them: 64 × 24 KiB = 1.5 MiB.
+pub const RETURNED_BATCHES: usize = 64;
 
-/// Calls of one spout before its core looks after its other executors.
+/// Calls of one spout in its first turn; afterwards as many as take about [`TURN_US`].
 pub const SPOUT_CALLS: usize = 128;
+
+/// The most calls of one spout in a turn.
+pub const SPOUT_CALLS_MOST: usize = 16_384;
+
+/// About how long a spout may keep its core before the others have their turn, in microseconds.
+pub const TURN_US: u128 = 100;
+
+/// Full batches after which a spout's turn ends, so that its back-pressure is looked at again.
+pub const READY_BATCHES: usize = 4;
+
+/// Roots settled within a spout's own turn after which it is told of them: 512 × 32 bytes stay in L1.
+pub const TOLD_AT_ONCE: usize = 512;
+
+/// Calls that may lie on each other in a chain of fused tasks: each takes about 1 KiB of stack and
+/// what the author's code takes.
+pub const FUSE_DEPTH: u32 = 16;
+
+/// Tuples that one call may emit beyond what its targets take, before its thread waits inside emit:
+/// 512 Ki × 4 values of 24 bytes and one root of 24 bytes are 60 MiB (`topology.emit.overflow.max`
+/// of the design: 64 MiB).
+pub const EMIT_OVERFLOW_TUPLES: usize = 512 << 10;
+
+/// How long a call may last before another thread adopts its core's other executors, in
+/// milliseconds (DESIGN 3.3).
+pub const STUCK_MS: u64 = 100;
+
+/// Cores that can be made for executors that block without having said so.
+pub const SPARE_CORES: usize = 64;
+
+/// A closed root is forgotten when its ledger's ring is at least this long and less than a quarter
+/// of it is open; the open ones in front move to a map.
+pub const LEDGER_SPARSE: usize = 4_096;
 
 /// Batches that a bolt executes before its core looks after its other executors.
 pub const BOLT_BATCHES: usize = 16;

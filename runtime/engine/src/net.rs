@@ -206,9 +206,7 @@ impl Net {
 
     /// Fails the roots that touched an incarnation and frees the room that its queues took.
     fn forget(&self, incarnation: u64) {
-        for core in &self.shared.cores {
-            core.send(Msg::Lost(bit_of(incarnation)));
-        }
+        self.shared.broadcast(|| Msg::Lost(bit_of(incarnation)));
         let owners = self.owners.read().unwrap_or_else(|e| e.into_inner());
         for (task, _) in owners
             .iter()
@@ -221,9 +219,7 @@ impl Net {
 
     /// The peer is there (again): acks that touch it count.
     fn found(&self, incarnation: u64) {
-        for core in &self.shared.cores {
-            core.send(Msg::Live(bit_of(incarnation)));
-        }
+        self.shared.broadcast(|| Msg::Live(bit_of(incarnation)));
     }
 
     fn owner(&self, task: TaskId) -> u64 {
@@ -242,14 +238,7 @@ impl Net {
     fn fail(&self, batch: &Batch, why: &'static str) {
         self.shared.unqueue(batch.to, batch.len);
         self.shared.drop_tuples(why, batch.len);
-        let failed = batch.anchors.iter().map(|a| Settle {
-            spout_task: a.spout_task,
-            root: a.root,
-            value: a.edge,
-            touched: 0,
-            ok: false,
-        });
-        self.route(failed.collect());
+        self.route(batch.fails(0).collect());
     }
 
     /// Sends settles to the core or the worker of their spouts; a spout that is nowhere needs none.

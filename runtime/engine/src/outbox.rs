@@ -1,22 +1,22 @@
-//! What a task emits into: one open batch per edge and target, and the settles of its inputs.
+//! The emitting side of one task: its streams, who listens, and the batches that are being filled.
 //!
-//! Emit writes only here (DESIGN 3.3); the core delivers after the call. Values are moved into the
-//! last target's batch and cloned for the others.
+//! Emit writes only here and into the turn (DESIGN 3.3); the core delivers after the call.
+//! [`emit`](crate::emit) holds what an emit does with it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fulmar_api::TaskId;
-use fulmar_api::collector::{Anchors, BoltSink, SpoutSink};
+use fulmar_api::collector::DEFAULT_STREAM;
 use fulmar_api::error::{Error, Result};
-use fulmar_api::spout::MessageId;
-use fulmar_api::token::{AckToken, TokenEntries, TokenEntry};
+use fulmar_api::grouping::{Grouping, GroupingContext, GroupingFactory};
+use fulmar_api::tuple::Source;
 use fulmar_api::value::Value;
 
-use crate::batch::{Batch, Settle, Tracked};
-use crate::ledger::{Ledger, Settled};
-use crate::limits::BATCH_TUPLES;
-use crate::plan::Plan;
-use crate::route::{Choice, Chooser, Random};
+use crate::batch::{Batch, Tracked};
+use crate::plan::{Edge, Plan};
+use crate::route::{Chooser, Near, Random};
+use crate::turn::Turn;
 
 /// Where tasks are, as one worker sees it.
 #[derive(Clone, Debug, Default)]
@@ -39,63 +39,81 @@ impl Placement {
     fn bit(&self, task: TaskId) -> u64 {
         self.bits.get(task as usize).copied().unwrap_or(0)
     }
+
+    /// Whether this worker runs the task.
+    pub fn is_local(&self, task: TaskId) -> bool {
+        self.local.get(task as usize).copied().unwrap_or(false)
+    }
 }
 
-struct EdgeOut {
-    edge: u32,
-    targets: Vec<TaskId>,
-    bits: Vec<u64>,
-    chooser: Chooser,
-    open: Vec<Batch>,
+/// A target that an emit may call straight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fused {
+    /// Its place among the tasks below the emitter in its group.
+    pub below: u32,
+    /// Which of its counters the edge uses.
+    pub slot: u32,
 }
 
-struct StreamOut {
-    name: String,
-    arity: usize,
-    direct: bool,
-    emitted: u64,
-    transferred: u64,
-    edges: Vec<EdgeOut>,
+/// One target task of an edge.
+pub(crate) struct TargetOut {
+    pub task: TaskId,
+    /// Of the incarnation that runs it.
+    pub bit: u64,
+    pub open: Batch,
+    /// Something was put into a batch for it since the last flush: a straight call would overtake it.
+    pub dirty: bool,
+    pub fused: Option<Fused>,
+}
+
+/// One subscription to a stream.
+pub(crate) struct EdgeOut {
+    pub edge: u32,
+    pub source: Arc<Source>,
+    pub chooser: Chooser,
+    pub targets: Vec<TaskId>,
+    pub outs: Vec<TargetOut>,
+}
+
+/// One declared stream.
+pub(crate) struct StreamOut {
+    pub name: String,
+    pub arity: usize,
+    pub direct: bool,
+    pub emitted: u64,
+    pub transferred: u64,
+    pub edges: Vec<EdgeOut>,
+    /// The stream has one listener, of which always this target is chosen, and it is fused.
+    pub straight: Option<usize>,
 }
 
 /// The emitting side of one task.
 pub struct Outbox {
-    task: TaskId,
+    pub(crate) task: TaskId,
     component: usize,
     plan: Arc<Plan>,
-    random: Random,
-    streams: Vec<StreamOut>,
-    buffer: Vec<Value>,
-    /// Batches that are full or flushed, to be delivered by the core.
-    pub ready: Vec<Batch>,
-    /// Settles of inputs, to be routed by the core.
-    pub settles: Vec<Settle>,
-    /// Emptied batches to use again.
-    pub spare: Vec<Batch>,
+    pub(crate) random: Random,
+    pub(crate) streams: Vec<StreamOut>,
+    /// Index of the stream `default`; past the end when there is none.
+    pub(crate) default: usize,
+    /// Index of the stream that was named last.
+    last: usize,
+    /// The values of the running emit.
+    pub(crate) buffer: Vec<Value>,
     /// Tuples in open batches.
-    open_tuples: usize,
-    fresh: Vec<Tracked>,
+    pub(crate) open_tuples: usize,
+    pub(crate) fresh: Vec<Tracked>,
+    /// Code of custom groupings, by name.
+    groupings: Arc<HashMap<String, GroupingFactory>>,
 }
 
 impl Outbox {
     /// The outbox of one task.
-    pub fn new(plan: Arc<Plan>, task: TaskId, placement: &Placement, seed: u64) -> Self {
+    pub fn new(plan: Arc<Plan>, task: TaskId, seed: u64) -> Self {
         let component = plan.component_of(task).unwrap_or(0);
-        let mut out = Self {
-            task,
-            component,
-            random: Random::new(seed ^ task as u64),
-            streams: Vec::new(),
-            buffer: Vec::new(),
-            ready: Vec::new(),
-            settles: Vec::new(),
-            spare: Vec::new(),
-            open_tuples: 0,
-            fresh: Vec::new(),
-            plan,
-        };
-        out.streams = out.plan.spec.components[component]
-            .outputs
+        let outputs = plan.spec.components.get(component).map(|c| &c.outputs[..]);
+        let streams: Vec<_> = outputs
+            .unwrap_or_default()
             .iter()
             .map(|s| StreamOut {
                 name: s.name.clone(),
@@ -104,27 +122,29 @@ impl Outbox {
                 emitted: 0,
                 transferred: 0,
                 edges: Vec::new(),
+                straight: None,
             })
             .collect();
-        out.place(placement);
-        out
-    }
-
-    /// An outbox that nothing leaves, to stand in while the real one is elsewhere.
-    pub fn none(plan: &Arc<Plan>) -> Self {
+        let default = streams.iter().position(|s| s.name == DEFAULT_STREAM);
         Self {
-            task: 0,
-            component: 0,
-            random: Random::new(0),
-            streams: Vec::new(),
+            task,
+            component,
+            random: Random::new(seed ^ task as u64),
+            default: default.unwrap_or(usize::MAX),
+            last: 0,
+            streams,
             buffer: Vec::new(),
-            ready: Vec::new(),
-            settles: Vec::new(),
-            spare: Vec::new(),
             open_tuples: 0,
             fresh: Vec::new(),
-            plan: plan.clone(),
+            groupings: Arc::default(),
+            plan,
         }
+    }
+
+    /// Gives custom groupings their code.
+    pub fn with(mut self, groupings: Arc<HashMap<String, GroupingFactory>>) -> Self {
+        self.groupings = groupings;
+        self
     }
 
     /// Tasks whose queues hold this one back: all targets but those over edges that close a cycle.
@@ -135,58 +155,84 @@ impl Outbox {
             .flat_map(|e| e.targets.iter().copied())
     }
 
-    /// Takes over a new placement: open batches are made ready first, since they were routed by the
-    /// old one.
-    pub fn place(&mut self, placement: &Placement) {
-        self.flush();
-        let plan = self.plan.clone();
+    /// Takes over a new placement. What was routed by the old one must have been flushed. `core_of`
+    /// says which core of this worker runs a task.
+    pub fn place(&mut self, placement: &Placement, core_of: &dyn Fn(TaskId) -> Option<usize>) {
+        let (plan, me, random) = (self.plan.clone(), self.task, &mut self.random);
+        let groupings = self.groupings.clone();
+        let custom = |e: &Edge| {
+            let Grouping::Custom(name) = &e.grouping else {
+                return None;
+            };
+            let mut grouping = groupings.get(name)?();
+            grouping.prepare(&GroupingContext {
+                topology: plan.spec.clone(),
+                component: e.source.component.clone(),
+                stream: e.source.stream.clone(),
+                targets: e.targets.clone(),
+            });
+            Some(grouping)
+        };
         for stream in &mut self.streams {
+            stream.straight = None;
             stream.edges = plan
                 .edges_from(self.component, &stream.name)
                 .map(|e| {
-                    let here =
-                        |t: &TaskId| placement.local.get(*t as usize).copied().unwrap_or(false);
-                    let local: Vec<usize> = (0..e.targets.len())
-                        .filter(|i| here(&e.targets[*i]))
-                        .collect();
+                    let near = Near::of(e, &plan.tasks_of(e.from), me, placement, core_of);
                     EdgeOut {
                         edge: e.id,
+                        source: e.source.clone(),
+                        chooser: Chooser::new(e, &near, random).with(custom(e)),
                         targets: e.targets.clone(),
-                        bits: e.targets.iter().map(|t| placement.bit(*t)).collect(),
-                        chooser: Chooser::new(
-                            &e.grouping,
-                            &e.keys,
-                            e.targets.len(),
-                            &local,
-                            &mut self.random,
-                        ),
-                        open: e.targets.iter().map(|_| Batch::default()).collect(),
+                        outs: e
+                            .targets
+                            .iter()
+                            .map(|t| TargetOut {
+                                task: *t,
+                                bit: placement.bit(*t),
+                                open: Batch::default(),
+                                dirty: false,
+                                fused: None,
+                            })
+                            .collect(),
                     }
                 })
                 .collect();
         }
     }
 
-    /// Makes all open batches ready.
-    pub fn flush(&mut self) {
+    /// Learns which targets may be called straight.
+    pub(crate) fn link(&mut self, fused: &dyn Fn(u32, TaskId) -> Option<Fused>) {
+        for stream in &mut self.streams {
+            for edge in &mut stream.edges {
+                for out in &mut edge.outs {
+                    out.fused = fused(edge.edge, out.task);
+                }
+            }
+            stream.straight = match &stream.edges[..] {
+                [only] => only
+                    .chooser
+                    .always()
+                    .filter(|at| !stream.direct && only.outs[*at].fused.is_some()),
+                _ => None,
+            };
+        }
+    }
+
+    /// Hands all open batches to the turn; the core delivers them before this task is called again.
+    pub fn flush(&mut self, turn: &mut Turn) {
         if self.open_tuples == 0 {
             return;
         }
         for edge in self.streams.iter_mut().flat_map(|s| &mut s.edges) {
-            for batch in edge.open.iter_mut().filter(|b| b.len > 0) {
-                self.ready.push(std::mem::replace(
-                    batch,
-                    self.spare.pop().unwrap_or_default(),
-                ));
-                batch.len = 0;
+            for out in edge.outs.iter_mut().filter(|out| out.dirty) {
+                out.dirty = false;
+                if out.open.len > 0 {
+                    turn.send(&mut out.open);
+                }
             }
         }
         self.open_tuples = 0;
-    }
-
-    /// Whether anything waits to be delivered.
-    pub fn is_empty(&self) -> bool {
-        self.open_tuples == 0 && self.ready.is_empty() && self.settles.is_empty()
     }
 
     /// Stream name, emitted, transferred; totals of this instance.
@@ -196,62 +242,34 @@ impl Outbox {
             .map(|s| (s.name.as_str(), s.emitted, s.transferred))
     }
 
-    /// Sends the buffered values to every chosen target. `anchor` is asked for each target with its
-    /// incarnation bit and a fresh edge id, and adds the roots of the copy.
-    fn put(
-        &mut self,
-        stream: &str,
-        direct: Option<TaskId>,
-        mut anchor: impl FnMut(u64, &mut Random, &mut Vec<Tracked>),
-    ) -> Result<()> {
-        let index = self.check(stream, direct)?;
-        let out = &mut self.streams[index];
-        out.emitted += 1;
-        let (mut values, arity, from) = (std::mem::take(&mut self.buffer), out.arity, self.task);
-        let edges = out.edges.len();
-        for (n, edge) in out.edges.iter_mut().enumerate() {
-            let chosen = edge
-                .chooser
-                .choose(&values, &edge.targets, direct, &mut self.random);
-            let range = match chosen {
-                Choice::One(at) => at..at + 1,
-                Choice::All => 0..edge.targets.len(),
-                Choice::Nobody => continue,
-            };
-            let last = range.end - 1;
-            for at in range {
-                self.fresh.clear();
-                anchor(edge.bits[at], &mut self.random, &mut self.fresh);
-                let batch = &mut edge.open[at];
-                if batch.len == 0 {
-                    batch.reset(edge.edge, from, edge.targets[at], arity);
-                }
-                if n + 1 == edges && at == last {
-                    batch.values.append(&mut values);
-                } else {
-                    batch.values.extend_from_slice(&values);
-                }
-                batch.end_tuple(&self.fresh);
-                out.transferred += 1;
-                self.open_tuples += 1;
-                if batch.len >= BATCH_TUPLES {
-                    self.open_tuples -= batch.len;
-                    self.ready.push(std::mem::replace(
-                        batch,
-                        self.spare.pop().unwrap_or_default(),
-                    ));
-                    batch.len = 0;
-                }
-            }
+    /// Index of a stream; past the end for one that is not declared.
+    #[inline]
+    pub(crate) fn stream(&mut self, name: &str) -> usize {
+        if self.streams.get(self.last).is_some_and(|s| s.name == name) {
+            return self.last;
         }
-        values.clear();
-        self.buffer = values;
-        Ok(())
+        let found = self.streams.iter().position(|s| s.name == name);
+        if let Some(index) = found {
+            self.last = index;
+        }
+        found.unwrap_or(usize::MAX)
     }
 
-    fn check(&mut self, stream: &str, direct: Option<TaskId>) -> Result<usize> {
-        let index = self.streams.iter().position(|s| s.name == stream);
-        let problem = match index.map(|i| &self.streams[i]) {
+    /// Whether the buffered values fit the stream.
+    ///
+    /// # Errors
+    /// What does not fit; the values are dropped.
+    #[inline]
+    pub(crate) fn check(&mut self, index: usize, named: &str, direct: bool) -> Result<()> {
+        match self.streams.get(index) {
+            Some(s) if s.arity == self.buffer.len() && s.direct == direct => Ok(()),
+            _ => Err(self.refuse(index, named)),
+        }
+    }
+
+    #[cold]
+    fn refuse(&mut self, index: usize, named: &str) -> Error {
+        let problem = match self.streams.get(index) {
             None => {
                 let known: Vec<_> = self.streams.iter().map(|s| s.name.as_str()).collect();
                 format!("is not declared; outputs() declares {known:?}")
@@ -259,211 +277,13 @@ impl Outbox {
             Some(s) if s.arity != self.buffer.len() => {
                 format!("{} values for {} fields", self.buffer.len(), s.arity)
             }
-            Some(s) if s.direct && direct.is_none() => {
-                "is direct: use emit_direct and name the task".to_owned()
-            }
-            Some(s) if !s.direct && direct.is_some() => {
-                "is not direct: use emit, or declare it direct".to_owned()
-            }
-            Some(_) => return Ok(index.unwrap_or(0)),
+            Some(s) if s.direct => "is direct: use emit_direct and name the task".to_owned(),
+            Some(_) => "is not direct: use emit, or declare it direct".to_owned(),
         };
         self.buffer.clear();
-        Err(Error::Emit {
-            stream: stream.to_owned(),
+        Error::Emit {
+            stream: named.to_owned(),
             problem,
-        })
-    }
-}
-
-/// A spout's call: its outbox and its ledger.
-pub struct SpoutOut<'a> {
-    /// Where tuples go.
-    pub outbox: &'a mut Outbox,
-    /// Where roots are entered.
-    pub ledger: &'a mut Ledger,
-    /// Roots that settled within the call (no target, or ackers off).
-    pub settled: &'a mut Vec<Settled>,
-    /// The engine's clock, in milliseconds.
-    pub now: u64,
-    /// `topology.acker.executors` is not 0.
-    pub tracking: bool,
-}
-
-impl SpoutSink for SpoutOut<'_> {
-    fn buffer(&mut self) -> &mut Vec<Value> {
-        &mut self.outbox.buffer
-    }
-
-    #[inline]
-    fn emit(&mut self, stream: &str, id: Option<MessageId>, task: Option<TaskId>) -> Result<()> {
-        let Some(id) = id else {
-            return self.outbox.put(stream, task, |_, _, _| {});
-        };
-        if !self.tracking {
-            self.outbox.put(stream, task, |_, _, _| {})?;
-            self.settled.push(Settled {
-                id,
-                since: self.now,
-                failed: None,
-            });
-            return Ok(());
-        }
-        let (root, spout_task) = (self.ledger.next_root(), self.outbox.task);
-        let (mut value, mut touched) = (0, 0);
-        self.outbox.put(stream, task, |bit, random, out| {
-            let edge = random.draw();
-            value ^= edge;
-            touched |= bit;
-            out.push(Tracked {
-                root,
-                spout_task,
-                edge,
-            });
-        })?;
-        self.ledger.open(id, value, touched, self.now, self.settled);
-        Ok(())
-    }
-
-    fn pending(&self) -> usize {
-        self.ledger.pending()
-    }
-}
-
-/// What became of a bolt's running input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InputState {
-    /// Not settled yet.
-    Open,
-    /// Acked by the bolt.
-    Acked,
-    /// Failed by the bolt.
-    Failed,
-    /// Its token was taken out.
-    Kept,
-}
-
-/// A bolt's call: its outbox and the roots of the running input.
-pub struct BoltOut<'a> {
-    /// Where tuples and settles go.
-    pub outbox: &'a mut Outbox,
-    /// One entry for each root of the running input.
-    pub input: &'a mut Vec<TokenEntry>,
-    /// What became of it.
-    pub state: InputState,
-}
-
-impl BoltOut<'_> {
-    /// Settles the running input, once.
-    pub fn settle_input(&mut self, ok: bool) {
-        for e in self.input.drain(..) {
-            self.outbox.settles.push(settle_of(&e, ok));
-        }
-    }
-}
-
-/// The settle of one token entry.
-pub fn settle_of(e: &TokenEntry, ok: bool) -> Settle {
-    Settle {
-        spout_task: e.spout_task,
-        root: e.root,
-        value: e.value,
-        touched: e.touched,
-        ok,
-    }
-}
-
-/// Adds a child of these entries to the copy's roots; several anchors of one root become one edge.
-fn add_child<'e>(
-    entries: impl Iterator<Item = &'e mut TokenEntry>,
-    bit: u64,
-    random: &mut Random,
-    out: &mut Vec<Tracked>,
-) {
-    for e in entries {
-        let edge = random.draw();
-        e.value ^= edge;
-        e.touched |= bit;
-        match out
-            .iter_mut()
-            .find(|t| t.root == e.root && t.spout_task == e.spout_task)
-        {
-            Some(same) => same.edge ^= edge,
-            None => out.push(Tracked {
-                root: e.root,
-                spout_task: e.spout_task,
-                edge,
-            }),
-        }
-    }
-}
-
-impl BoltSink for BoltOut<'_> {
-    fn buffer(&mut self) -> &mut Vec<Value> {
-        &mut self.outbox.buffer
-    }
-
-    #[inline]
-    fn emit(&mut self, stream: &str, anchors: Anchors<'_>, task: Option<TaskId>) -> Result<()> {
-        let input = &mut *self.input;
-        match anchors {
-            Anchors::None => self.outbox.put(stream, task, |_, _, _| {}),
-            Anchors::Input => self.outbox.put(stream, task, |b, r, out| {
-                add_child(input.iter_mut(), b, r, out)
-            }),
-            Anchors::Tokens(tokens) => self.outbox.put(stream, task, |b, r, out| {
-                add_child(tokens.iter_mut().flat_map(|t| t.entries_mut()), b, r, out);
-            }),
-            Anchors::TokenRefs(tokens) => self.outbox.put(stream, task, |b, r, out| {
-                add_child(tokens.iter_mut().flat_map(|t| t.entries_mut()), b, r, out);
-            }),
-        }
-    }
-
-    fn ack_input(&mut self) {
-        if self.state == InputState::Open {
-            self.state = InputState::Acked;
-            self.settle_input(true);
-        }
-    }
-
-    fn fail_input(&mut self) {
-        if self.state == InputState::Open {
-            self.state = InputState::Failed;
-            self.settle_input(false);
-        }
-    }
-
-    fn keep_input(&mut self) -> AckToken {
-        if self.state != InputState::Open {
-            return AckToken::default();
-        }
-        self.state = InputState::Kept;
-        let entries = match self.input.len() {
-            0 => TokenEntries::None,
-            1 => TokenEntries::One(self.input[0]),
-            _ => TokenEntries::Many(self.input.clone()),
-        };
-        self.input.clear();
-        AckToken::from_entries(entries)
-    }
-
-    fn settle(&mut self, token: AckToken, ok: bool) {
-        self.outbox
-            .settles
-            .extend(token.entries().iter().map(|e| settle_of(e, ok)));
-    }
-
-    fn reset_timeout(&mut self) {
-        // A settle that changes nothing but the root's clock is told apart by its value 0.
-        for e in self.input.iter() {
-            let touch = Settle {
-                spout_task: e.spout_task,
-                root: e.root,
-                value: 0,
-                touched: 0,
-                ok: true,
-            };
-            self.outbox.settles.push(touch);
         }
     }
 }

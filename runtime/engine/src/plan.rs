@@ -40,6 +40,9 @@ pub struct Plan {
     pub spec: Arc<TopologySpec>,
     /// All edges; an edge's id is its index.
     pub edges: Vec<Edge>,
+    /// Component index → its place on the way from the spouts down; edges that are not back edges
+    /// lead from a lower rank to a higher one.
+    pub ranks: Vec<usize>,
     /// Task id − 1 → component index.
     component_of: Vec<usize>,
 }
@@ -65,13 +68,8 @@ impl Plan {
                 else {
                     continue;
                 };
-                let keys = match &input.grouping {
-                    Grouping::Fields(fields) => fields
-                        .iter()
-                        .filter_map(|f| stream.fields.iter().position(|x| x == f))
-                        .collect(),
-                    _ => Vec::new(),
-                };
+                let position = |f: &String| stream.fields.iter().position(|x| x == f);
+                let keys = input.grouping.keys().iter().filter_map(position).collect();
                 edges.push(Edge {
                     id: edges.len() as u32,
                     source: Arc::new(Source {
@@ -90,6 +88,7 @@ impl Plan {
         }
         mark_back_edges(&mut edges, spec.components.len());
         Self {
+            ranks: ranks(&edges, spec.components.len()),
             spec,
             edges,
             component_of,
@@ -112,6 +111,18 @@ impl Plan {
         self.edges
             .iter()
             .filter(move |e| e.from == component && e.source.stream == stream)
+    }
+
+    /// Task ids of a component, by its index.
+    pub fn tasks_of(&self, component: usize) -> Vec<TaskId> {
+        let first = self.component_of.partition_point(|c| *c < component);
+        let end = self.component_of.partition_point(|c| *c <= component);
+        (first as TaskId + 1..=end as TaskId).collect()
+    }
+
+    /// Whether an edge closes a cycle.
+    pub fn is_back(&self, edge: u32) -> bool {
+        self.edges.get(edge as usize).is_some_and(|e| e.back)
     }
 
     /// Number of tasks.
@@ -145,4 +156,23 @@ fn visit(at: usize, edges: &mut [Edge], way: &mut Vec<usize>, done: &mut BTreeSe
     }
     way.pop();
     done.insert(at);
+}
+
+/// The longest way from a source to each component, back edges left out.
+fn ranks(edges: &[Edge], components: usize) -> Vec<usize> {
+    let mut ranks = vec![0; components];
+    // A way has fewer edges than there are components.
+    for _ in 0..components {
+        let mut changed = false;
+        for e in edges.iter().filter(|e| !e.back) {
+            if ranks[e.to] <= ranks[e.from] {
+                ranks[e.to] = ranks[e.from] + 1;
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    ranks
 }

@@ -4,9 +4,12 @@
 //! Pure: no clock, no I/O, no async.
 
 use fulmar_api::TaskId;
-use fulmar_api::grouping::Grouping;
+use fulmar_api::grouping::{CustomGrouping, Grouping};
 use fulmar_api::hash;
 use fulmar_api::value::Value;
+
+use crate::outbox::Placement;
+use crate::plan::Edge;
 
 /// A small generator of random numbers (xorshift64*): edge ids need to be unpredictable to
 /// coincidence, not to an adversary.
@@ -36,14 +39,60 @@ impl Random {
     }
 }
 
+/// Positions of those targets of an edge that are near one emitting task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Near {
+    /// On the same core, where each core that has targets has emitters too: then nobody is left
+    /// without work when each emitter stays at home.
+    pub core: Vec<usize>,
+    /// In the same worker.
+    pub worker: Vec<usize>,
+}
+
+impl Near {
+    /// What is near task `me`, one of the `emitters` of edge `e`.
+    pub fn of(
+        e: &Edge,
+        emitters: &[TaskId],
+        me: TaskId,
+        placement: &Placement,
+        core_of: &dyn Fn(TaskId) -> Option<usize>,
+    ) -> Self {
+        let core = |t: TaskId| core_of(t).filter(|_| placement.is_local(t));
+        let worker: Vec<usize> = (0..e.targets.len())
+            .filter(|i| placement.is_local(e.targets[*i]))
+            .collect();
+        let emits = |c: usize| emitters.iter().any(|t| core(*t) == Some(c));
+        let mine = core(me);
+        let balanced = worker
+            .iter()
+            .all(|i| core(e.targets[*i]).is_some_and(emits));
+        let same = |i: &usize| mine.is_some() && core(e.targets[*i]) == mine;
+        Self {
+            core: if balanced {
+                worker.iter().copied().filter(same).collect()
+            } else {
+                Vec::new()
+            },
+            worker,
+        }
+    }
+}
+
 /// The chooser of one edge at one emitting task.
-#[derive(Clone, Debug)]
 pub struct Chooser {
     kind: Grouping,
     keys: Vec<usize>,
+    targets: usize,
     /// Positions in the edge's target list, walked by shuffles.
     order: Vec<usize>,
     at: usize,
+    /// Tuples sent to each target, for partial keys.
+    used: Vec<u64>,
+    custom: Option<Box<dyn CustomGrouping>>,
+    named: Vec<TaskId>,
+    /// Positions that a custom grouping chose.
+    pub picked: Vec<usize>,
 }
 
 /// What was chosen: positions in the edge's target list.
@@ -53,41 +102,66 @@ pub enum Choice {
     One(usize),
     /// Every target.
     All,
+    /// Those in [`Chooser::picked`].
+    Picked,
     /// None: the task named in a direct emit does not listen.
     Nobody,
 }
 
 impl Chooser {
-    /// A chooser among `targets`; `local` are the positions of those in the same worker.
-    pub fn new(
-        kind: &Grouping,
-        keys: &[usize],
-        targets: usize,
-        local: &[usize],
-        random: &mut Random,
-    ) -> Self {
-        let mut order: Vec<usize> = match kind {
-            Grouping::LocalOrShuffle if !local.is_empty() => local.to_vec(),
+    /// A chooser among an edge's targets, of which some are near.
+    pub fn new(e: &Edge, near: &Near, random: &mut Random) -> Self {
+        let targets = e.targets.len();
+        let mut order: Vec<usize> = match e.grouping {
+            Grouping::LocalOrShuffle if !near.core.is_empty() => near.core.clone(),
+            Grouping::LocalOrShuffle if !near.worker.is_empty() => near.worker.clone(),
             _ => (0..targets).collect(),
         };
         for i in (1..order.len()).rev() {
             order.swap(i, random.below(i + 1));
         }
         Self {
-            kind: kind.clone(),
-            keys: keys.to_vec(),
+            kind: e.grouping.clone(),
+            keys: e.keys.clone(),
+            targets,
             order,
             at: 0,
+            used: vec![0; targets],
+            custom: None,
+            named: Vec::new(),
+            picked: Vec::new(),
         }
     }
 
-    /// Chooses for one tuple. `targets` are the edge's tasks, ascending; `direct` the task that the
-    /// emitter named.
+    /// Gives a custom grouping its code.
+    pub fn with(mut self, custom: Option<Box<dyn CustomGrouping>>) -> Self {
+        self.custom = custom;
+        self
+    }
+
+    /// The target that is chosen whatever is emitted, if there is such a one.
+    pub fn always(&self) -> Option<usize> {
+        match &self.kind {
+            Grouping::Shuffle | Grouping::LocalOrShuffle => match self.order[..] {
+                [only] => Some(only),
+                _ => None,
+            },
+            Grouping::Global => Some(0),
+            Grouping::Direct | Grouping::Custom(_) => None,
+            Grouping::Fields(_) | Grouping::All | Grouping::None | Grouping::PartialKey(_) => {
+                (self.targets == 1).then_some(0)
+            }
+        }
+    }
+
+    /// Chooses for one tuple. `targets` are the edge's tasks, ascending; `from` is the emitter and
+    /// `direct` the task that it named.
     #[inline]
     pub fn choose(
         &mut self,
         values: &[Value],
         targets: &[TaskId],
+        from: TaskId,
         direct: Option<TaskId>,
         random: &mut Random,
     ) -> Choice {
@@ -110,45 +184,42 @@ impl Chooser {
             Grouping::Direct => direct
                 .and_then(|task| targets.binary_search(&task).ok())
                 .map_or(Choice::Nobody, Choice::One),
+            Grouping::PartialKey(_) => Choice::One(self.lighter(values, targets.len())),
+            Grouping::Custom(_) => self.ask(values, targets, from),
         }
+    }
+
+    /// Of the two tasks that the key names, the one used less.
+    fn lighter(&mut self, values: &[Value], targets: usize) -> usize {
+        let keys = self.keys.iter().filter_map(|k| values.get(*k));
+        let (first, second) = match (self.keys.is_empty(), values.first()) {
+            (true, Some(only)) => hash::partial_key_of_text(&only.to_string(), targets),
+            _ => hash::partial_key(keys, targets),
+        };
+        let lighter = if self.used[first] <= self.used[second] {
+            first
+        } else {
+            second
+        };
+        self.used[lighter] += 1;
+        lighter
+    }
+
+    fn ask(&mut self, values: &[Value], targets: &[TaskId], from: TaskId) -> Choice {
+        let Some(custom) = &mut self.custom else {
+            return Choice::Nobody;
+        };
+        self.named.clear();
+        custom.choose(from, values, &mut self.named);
+        let places = self
+            .named
+            .iter()
+            .filter_map(|t| targets.binary_search(t).ok());
+        self.picked.clear();
+        self.picked.extend(places);
+        Choice::Picked
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counts(kind: Grouping, keys: &[usize], local: &[usize]) -> Vec<usize> {
-        let (mut random, targets) = (Random::new(1), [3, 4, 5, 6]);
-        let mut chooser = Chooser::new(&kind, keys, targets.len(), local, &mut random);
-        let mut counts = vec![0; targets.len()];
-        for i in 0..400_i64 {
-            match chooser.choose(&[Value::Int(i % 2)], &targets, Some(5), &mut random) {
-                Choice::One(at) => counts[at] += 1,
-                Choice::All => counts.iter_mut().for_each(|c| *c += 1),
-                Choice::Nobody => {}
-            }
-        }
-        counts
-    }
-
-    #[test]
-    fn each_grouping_keeps_storms_rule() {
-        assert_eq!(counts(Grouping::Shuffle, &[], &[]), [100; 4]);
-        assert_eq!(
-            counts(Grouping::LocalOrShuffle, &[], &[1, 2]),
-            [0, 200, 200, 0]
-        );
-        assert_eq!(counts(Grouping::LocalOrShuffle, &[], &[]), [100; 4]);
-        assert_eq!(counts(Grouping::All, &[], &[]), [400; 4]);
-        assert_eq!(counts(Grouping::Global, &[], &[]), [400, 0, 0, 0]);
-        assert_eq!(counts(Grouping::Direct, &[], &[]), [0, 0, 400, 0]);
-        // Arrays.deepHashCode([0L]) = 31 and ([1L]) = 32; modulo 4 they are 3 and 0.
-        assert_eq!(
-            counts(Grouping::Fields(vec!["k".into()]), &[0], &[]),
-            [200, 0, 0, 200]
-        );
-        let none = counts(Grouping::None, &[], &[]);
-        assert!(none.iter().all(|c| (60..140).contains(c)), "{none:?}");
-    }
-}
+mod tests;

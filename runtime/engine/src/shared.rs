@@ -1,20 +1,22 @@
 //! What the cores of one worker share, and how other threads speak to a core.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::thread::Thread;
+use std::thread::{JoinHandle, Thread};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam::channel::Sender;
+use crossbeam::channel::{Receiver, Sender};
+use crossbeam::queue::ArrayQueue;
 use dashmap::DashMap;
 use fulmar_api::TaskId;
 use fulmar_api::context::TaskServices;
 use fulmar_api::error::Error;
 use fulmar_api::token::AckToken;
 
+use crate::adopt::Place;
 use crate::batch::{Batch, Settle};
-use crate::limits::ERRORS_KEPT;
+use crate::limits::{ERRORS_KEPT, RETURNED_BATCHES};
 use crate::outbox::Placement;
 use crate::plan::Plan;
 use crate::stats::TaskStats;
@@ -64,8 +66,10 @@ pub trait Remote: Send + Sync {
 /// The way to one core.
 pub struct CoreHandle {
     tx: Sender<Msg>,
-    thread: OnceLock<Thread>,
+    thread: Mutex<Option<Thread>>,
     parked: AtomicBool,
+    /// Batches that this core filled and others emptied.
+    pub returned: ArrayQueue<Batch>,
 }
 
 impl CoreHandle {
@@ -73,8 +77,9 @@ impl CoreHandle {
     pub fn new(tx: Sender<Msg>) -> Self {
         Self {
             tx,
-            thread: OnceLock::new(),
+            thread: Mutex::default(),
             parked: AtomicBool::new(false),
+            returned: ArrayQueue::new(RETURNED_BATCHES),
         }
     }
 
@@ -82,21 +87,24 @@ impl CoreHandle {
     pub fn send(&self, msg: Msg) {
         let _ = self.tx.send(msg);
         // The core sets `parked` before it looks at its channel for the last time.
-        if self.parked.swap(false, Ordering::SeqCst)
-            && let Some(thread) = self.thread.get()
+        fence(Ordering::SeqCst);
+        if self.parked.load(Ordering::Relaxed)
+            && self.parked.swap(false, Ordering::SeqCst)
+            && let Some(thread) = &*lock(&self.thread)
         {
             thread.unpark();
         }
     }
 
-    /// Called by the core's own thread when it starts.
+    /// Called by the thread that runs the core from now on.
     pub fn enter(&self) {
-        let _ = self.thread.set(std::thread::current());
+        *lock(&self.thread) = Some(std::thread::current());
     }
 
     /// Sleeps until something is sent or the time is over, unless `waiting` says that there is work.
     pub fn park(&self, time: std::time::Duration, waiting: impl FnOnce() -> bool) {
         self.parked.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         if !waiting() {
             std::thread::park_timeout(time);
         }
@@ -125,8 +133,19 @@ pub struct Shared {
     pub queued: Vec<AtomicUsize>,
     /// Core of each task, by task id.
     pub core_of: Vec<AtomicU32>,
-    /// Ways to the cores.
+    /// Core that each task of this worker is meant for, by task id.
+    pub(crate) planned: Vec<AtomicU32>,
+    /// Ways to the cores: those that the worker began with, then spare ones for executors that block.
     pub cores: Vec<CoreHandle>,
+    /// How many it began with.
+    first_cores: usize,
+    /// Receivers of spare cores that no thread runs yet.
+    pub(crate) spare: Mutex<Vec<(usize, Receiver<Msg>)>>,
+    /// Where the threads of cores leave what others may adopt.
+    pub(crate) places: Mutex<Vec<Arc<Place>>>,
+    /// Threads of cores.
+    pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
+    ending: AtomicBool,
     /// Other workers, once they are connected.
     pub remote: OnceLock<Arc<dyn Remote>>,
     /// Newest statistics of each task.
@@ -143,13 +162,19 @@ pub struct Shared {
 
 impl Shared {
     /// The shared state of a worker with these cores.
-    pub fn new(plan: Arc<Plan>, cores: Vec<CoreHandle>) -> Self {
+    pub fn new(plan: Arc<Plan>, cores: Vec<CoreHandle>, first_cores: usize) -> Self {
         let tasks = plan.tasks() + 1;
         Self {
             queued: (0..tasks).map(|_| AtomicUsize::new(0)).collect(),
             core_of: (0..tasks).map(|_| AtomicU32::new(NOWHERE)).collect(),
+            planned: (0..tasks).map(|_| AtomicU32::new(NOWHERE)).collect(),
             plan,
             cores,
+            first_cores,
+            spare: Mutex::default(),
+            places: Mutex::default(),
+            threads: Mutex::default(),
+            ending: AtomicBool::new(false),
             remote: OnceLock::new(),
             stats: Mutex::default(),
             counters: DashMap::new(),
@@ -160,9 +185,32 @@ impl Shared {
         }
     }
 
-    /// Milliseconds since the worker started: the clock of ledgers.
-    pub fn now_ms(&self) -> u64 {
-        self.start.elapsed().as_millis() as u64
+    /// Cores that the worker began with.
+    pub(crate) fn first_cores(&self) -> usize {
+        self.first_cores
+    }
+
+    /// Tells every core; cores that were made later hear it from the one that they came from.
+    pub fn broadcast(&self, msg: impl Fn() -> Msg) {
+        for core in &self.cores[..self.first_cores] {
+            core.send(msg());
+        }
+    }
+
+    /// The worker ends: nobody waits for room any more.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+        self.broadcast(|| Msg::Exit);
+    }
+
+    /// Whether the worker ends.
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    /// Milliseconds since the worker started, at an instant: the clock of ledgers.
+    pub fn ms_at(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.start).as_millis() as u64
     }
 
     /// The core that runs a task, if one of this worker does.
@@ -171,6 +219,13 @@ impl Shared {
             .core_of
             .get(usize::try_from(task).ok()?)?
             .load(Ordering::Acquire);
+        (core != NOWHERE).then_some(core as usize)
+    }
+
+    /// The core that a task of this worker is meant for.
+    pub fn planned(&self, task: TaskId) -> Option<usize> {
+        let core = self.planned.get(usize::try_from(task).ok()?)?;
+        let core = core.load(Ordering::Relaxed);
         (core != NOWHERE).then_some(core as usize)
     }
 

@@ -3,7 +3,7 @@
 //! Whoever decides what runs here (a local cluster, or Nimbus through the worker's shell) calls this;
 //! nothing here speaks to the network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,13 +11,17 @@ use std::thread::JoinHandle;
 
 use crossbeam::channel;
 use fulmar_api::context::{SharedResources, TaskContext};
+use fulmar_api::grouping::GroupingFactory;
 use fulmar_api::topology::Topology;
 use fulmar_api::{Config, Error, Result, TaskId};
 
+use crate::adopt::watch;
 use crate::core::Core;
+use crate::limits::SPARE_CORES;
 use crate::outbox::{Outbox, Placement};
 use crate::plan::Plan;
 use crate::shared::{CoreHandle, Msg, NOWHERE, Services, Shared, lock};
+use crate::spread::spread;
 use crate::stats::TaskStats;
 use crate::task::NewTask;
 
@@ -39,9 +43,10 @@ pub struct WorkerOptions {
 pub struct Worker {
     shared: Arc<Shared>,
     topology: Topology,
+    groupings: Arc<HashMap<String, GroupingFactory>>,
     options: WorkerOptions,
     resources: Arc<SharedResources>,
-    threads: Vec<JoinHandle<()>>,
+    watch: Option<JoinHandle<()>>,
     /// Task → core, of the tasks that are here.
     here: BTreeMap<TaskId, usize>,
     placement: Arc<Placement>,
@@ -69,30 +74,31 @@ impl Worker {
             .map(|c| c.tasks as usize)
             .sum();
         let count = options.cores.max(1) + blocking;
-        let (handles, receivers): (Vec<_>, Vec<_>) = (0..count)
+        let (handles, mut receivers): (Vec<_>, Vec<_>) = (0..count + SPARE_CORES)
             .map(|_| channel::unbounded())
             .map(|(tx, rx)| (CoreHandle::new(tx), rx))
             .unzip();
-        let shared = Arc::new(Shared::new(plan, handles));
-        let mut threads = Vec::new();
+        let spare = (count..).zip(receivers.split_off(count)).collect();
+        let shared = Arc::new(Shared::new(plan, handles, count));
+        *lock(&shared.spare) = spare;
         for (index, rx) in receivers.into_iter().enumerate() {
             let core = Core::new(index, shared.clone(), rx);
-            let name = format!("fulmar-core-{index}");
-            let thread = std::thread::Builder::new()
-                .name(name)
-                .spawn(move || core.run());
-            threads.push(thread.map_err(Error::author)?);
+            let thread = thread(format!("fulmar-core-{index}"), move || core.run())?;
+            lock(&shared.threads).push(thread);
         }
+        let watched = shared.clone();
+        let watch = thread("fulmar-watch".to_owned(), move || watch(&watched))?;
         let placement = Arc::new(Placement {
             bits: vec![0; topology.spec.task_ranges().last().map_or(0, |r| r.1) as usize + 1],
             local: vec![false; topology.spec.task_ranges().last().map_or(0, |r| r.1) as usize + 1],
         });
         Ok(Self {
             shared,
+            groupings: Arc::new(topology.groupings.clone()),
             topology,
             options,
             resources: Arc::default(),
-            threads,
+            watch: Some(watch),
             here: BTreeMap::new(),
             placement,
             active: false,
@@ -108,9 +114,18 @@ impl Worker {
     /// Tells every task who owns what now.
     pub fn place(&mut self, placement: Placement) {
         self.placement = Arc::new(placement);
-        for core in &self.shared.cores {
-            core.send(Msg::Place(self.placement.clone()));
+        let cores = spread(
+            &self.shared.plan,
+            &self.placement,
+            self.options.cores.max(1),
+        );
+        for (task, planned) in self.shared.planned.iter().enumerate() {
+            let task = task as TaskId;
+            let core = self.here.get(&task).copied();
+            let core = core.or_else(|| cores.get(&task).copied());
+            planned.store(core.map_or(NOWHERE, |c| c as u32), Ordering::Relaxed);
         }
+        self.shared.broadcast(|| Msg::Place(self.placement.clone()));
     }
 
     /// Starts a task here. `standby` opens it without giving it the floor.
@@ -120,8 +135,8 @@ impl Worker {
     pub fn start_task(&mut self, task: TaskId, standby: bool) -> Result<()> {
         if self.here.contains_key(&task) {
             if !standby {
-                self.own(task, self.here[&task]);
                 self.shared.cores[self.here[&task]].send(Msg::Run(task));
+                self.own(task, self.here[&task]);
             }
             return Ok(());
         }
@@ -163,17 +178,17 @@ impl Worker {
             factory,
             conf,
             context,
-            outbox: Outbox::new(self.shared.plan.clone(), task, &self.placement, seed),
+            outbox: Outbox::new(self.shared.plan.clone(), task, seed).with(self.groupings.clone()),
             standby,
             active: self.active,
             // 2^40 roots each life: what is on its way to an earlier life of the task finds nothing.
             first_root: (self.options.incarnation << 44) | (life << 40),
         };
         self.here.insert(task, core);
+        self.shared.cores[core].send(Msg::Start(Box::new(new)));
         if !standby {
             self.own(task, core);
         }
-        self.shared.cores[core].send(Msg::Start(Box::new(new)));
         Ok(())
     }
 
@@ -193,16 +208,12 @@ impl Worker {
     /// Activates or deactivates the spouts.
     pub fn set_active(&mut self, active: bool) {
         self.active = active;
-        for core in &self.shared.cores {
-            core.send(Msg::Active(active));
-        }
+        self.shared.broadcast(|| Msg::Active(active));
     }
 
     /// These incarnations are lost: what touched them fails at once.
     pub fn lost(&self, bits: u64) {
-        for core in &self.shared.cores {
-            core.send(Msg::Lost(bits));
-        }
+        self.shared.broadcast(|| Msg::Lost(bits));
     }
 
     /// Newest counts of each task, up to a second old.
@@ -218,12 +229,15 @@ impl Worker {
         self.shared.core_of[task as usize].store(core as u32, Ordering::Release);
     }
 
-    /// Spreads tasks evenly; a component that blocks gets a core of its own.
+    /// The core that the placement means for the task; a component that blocks gets a core of its own.
     fn choose_core(&self, blocking: bool, task: TaskId) -> usize {
         let plain = self.options.cores.max(1);
+        if !blocking && let Some(core) = self.shared.planned(task) {
+            return core;
+        }
         let load = |core: usize| self.here.values().filter(|c| **c == core).count();
         let range = if blocking {
-            plain..self.shared.cores.len()
+            plain..self.shared.first_cores()
         } else {
             0..plain
         };
@@ -233,13 +247,22 @@ impl Worker {
     }
 }
 
+fn thread(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(name).spawn(run);
+    thread.map_err(Error::author)
+}
+
 impl Drop for Worker {
     /// Ends every task (spouts close, bolts clean up) and waits for the cores.
     fn drop(&mut self) {
-        for core in &self.shared.cores {
-            core.send(Msg::Exit);
+        self.shared.end();
+        if let Some(watch) = self.watch.take() {
+            watch.thread().unpark();
+            let _ = watch.join();
         }
-        for thread in self.threads.drain(..) {
+        loop {
+            let next = lock(&self.shared.threads).pop();
+            let Some(thread) = next else { break };
             // A core catches what author code throws; one that panicked all the same has said so.
             let _ = thread.join();
         }

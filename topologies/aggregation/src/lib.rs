@@ -9,7 +9,7 @@ pub mod error;
 pub mod fold;
 pub mod groupings;
 #[cfg(test)]
-mod laws;
+mod laws_tests;
 pub mod merge;
 pub mod open;
 pub mod partial;

@@ -25,11 +25,16 @@ pub const PART: [&str; 10] = [
 /// Stream of watermarks: untracked, and said again with every tick.
 pub const WATERMARK: &str = "watermark";
 
+/// With `demo.sabotage: double-one` the estimate of this source offset counts twice.
+const DOUBLED: i64 = 100;
+
 /// The bolt.
 pub struct Partial {
     rules: Rules,
     partitions: BTreeMap<i64, (i64, Partition<AckToken>)>,
     context: Option<TaskContext>,
+    /// A fault put in so that the demo's check is itself checked.
+    doubles: bool,
 }
 
 impl Partial {
@@ -39,6 +44,7 @@ impl Partial {
             rules,
             partitions: BTreeMap::new(),
             context: None,
+            doubles: false,
         }
     }
 
@@ -72,7 +78,16 @@ impl Partial {
         let mut end = None;
         for record in records::iter(batch) {
             match Estimate::decode(record.value) {
-                Ok(e) => end = end.max(partition.fold(&e, &self.rules)),
+                Ok(mut e) => {
+                    end = end.max(partition.fold(&e, &self.rules));
+                    if self.doubles
+                        && let Some(source) = e.source.as_mut().filter(|s| s.offset == DOUBLED)
+                    {
+                        // Of another client of its record, so that it is not known yet.
+                        source.index = u32::MAX;
+                        end = end.max(partition.fold(&e, &self.rules));
+                    }
+                }
                 Err(_) => partition.dropped.unknown += 1,
             }
         }
@@ -156,8 +171,9 @@ impl Bolt for Partial {
         Outputs::fields(PART).stream(WATERMARK, ["partition", "partitions", "watermark", "idle"])
     }
 
-    fn prepare(&mut self, _: &Config, context: &TaskContext) -> Result<()> {
+    fn prepare(&mut self, conf: &Config, context: &TaskContext) -> Result<()> {
         self.context = Some(context.clone());
+        self.doubles = conf.str_or("demo.sabotage", "")? == "double-one";
         Ok(())
     }
 

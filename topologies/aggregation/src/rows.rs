@@ -21,6 +21,9 @@ const RETENTION_MS: i64 = 1_800_000;
 /// those parts as delivered.
 const SETTLE: Duration = Duration::from_secs(4);
 
+/// With `demo.sabotage: stale-window` each so manieth window keeps an old value.
+const STALE_EACH: i64 = 4;
+
 /// The bolt.
 pub struct Rows {
     since: Option<Instant>,
@@ -29,6 +32,8 @@ pub struct Rows {
     generation: u32,
     /// Partitions of the log, which are those of the topic of aggregates.
     partitions: i64,
+    /// A fault put in so that the demo's check is itself checked.
+    stale: bool,
 }
 
 impl Rows {
@@ -40,6 +45,7 @@ impl Rows {
             merge: Merge::new(lateness_ms, RETENTION_MS),
             generation,
             partitions: 1,
+            stale: false,
         }
     }
 
@@ -82,11 +88,16 @@ impl Rows {
     }
 
     fn tick(&mut self, out: &mut BoltCollector<'_>) -> Result<()> {
-        let (generation, partitions) = (self.generation, self.partitions);
+        let (generation, partitions, stale) = (self.generation, self.partitions, self.stale);
         let done = self.merge.tick(|tokens, row| {
-            let Some(aggregate) = aggregate(&row, generation) else {
+            let Some(mut aggregate) = aggregate(&row, generation) else {
                 return Ok(());
             };
+            if stale && row.window.start_ms / row.window.length_ms % STALE_EACH == 0 {
+                // As it was before one of its estimates came.
+                aggregate.count -= 1;
+                aggregate.sum -= aggregate.max;
+            }
             let values = [
                 Value::from(row.series),
                 Value::Bytes(aggregate.encode_to_vec().into()),
@@ -148,7 +159,8 @@ impl Bolt for Rows {
         Outputs::fields(["key", "value", "partition", "timestamp"])
     }
 
-    fn prepare(&mut self, _: &Config, context: &TaskContext) -> Result<()> {
+    fn prepare(&mut self, conf: &Config, context: &TaskContext) -> Result<()> {
+        self.stale = conf.str_or("demo.sabotage", "")? == "stale-window";
         self.since = Some(Instant::now());
         self.context = Some(context.clone());
         Ok(())

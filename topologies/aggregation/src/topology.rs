@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fulmar::prelude::*;
 use fulmar_cassandra::{CassandraBolt, tables, wifi};
+use fulmar_kafka::settings::props;
 use fulmar_kafka::{KafkaBatchSpout, KafkaBolt, KafkaSpoutConfig};
 use fulmar_proto::wifi::Aggregate;
 use prost::Message;
@@ -134,6 +135,8 @@ pub fn topology(conf: &Config) -> Result<Topology> {
         .conf("topology.workers", 2_i64)
         .conf_all(conf);
     let mut spout = KafkaSpoutConfig::new(&o.bootstrap_servers, &o.estimates, &o.group_id);
+    spout.props = props(conf, "kafka.consumer.")?;
+    let producer = props(conf, "kafka.producer.")?;
     (spout.batch_linger, spout.idle_after) = (LINGER, o.idle);
     spout.max_uncommitted_offsets = MOST_KEPT as usize;
     t.spout("estimates", move || KafkaBatchSpout::new(spout.clone()))
@@ -148,9 +151,9 @@ pub fn topology(conf: &Config) -> Result<Topology> {
         .fields("partial", ["series"])
         .grouping("partial", WATERMARK, Grouping::All)
         .tick(TICK);
-    let (servers, aggregates) = (o.bootstrap_servers, o.aggregates);
+    let (servers, aggregates, kept) = (o.bootstrap_servers, o.aggregates, producer.clone());
     t.bolt("aggregates", move || {
-        KafkaBolt::new(&servers, Some(&aggregates))
+        KafkaBolt::new(&servers, Some(&aggregates)).props(&kept)
     })
     .local_or_shuffle("rows");
     let store = o.store;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fulmar::prelude::*;
 use fulmar_cassandra::{CassandraBolt, tables, wifi};
+use fulmar_kafka::settings::props;
 use fulmar_kafka::{KafkaBatchSpout, KafkaBolt, KafkaSpoutConfig};
 use fulmar_proto::wifi::Anomaly;
 use prost::Message;
@@ -83,6 +84,8 @@ pub fn topology(conf: &Config) -> Result<Topology> {
     let mut t = TopologyBuilder::new("anomaly");
     t.conf("topology.workers", 1_i64).conf_all(conf);
     let mut spout = KafkaSpoutConfig::new(&o.bootstrap_servers, &o.aggregates, &o.group_id);
+    spout.props = props(conf, "kafka.consumer.")?;
+    let producer = props(conf, "kafka.producer.")?;
     spout.batch_linger = Duration::from_millis(100);
     spout.from_start = true;
     t.spout("aggregates", move || KafkaBatchSpout::new(spout.clone()))
@@ -92,9 +95,9 @@ pub fn topology(conf: &Config) -> Result<Topology> {
         .parallelism(o.parallelism)
         .fields("aggregates", ["partition"])
         .tick(TICK);
-    let (servers, anomalies) = (o.bootstrap_servers, o.anomalies);
+    let (servers, anomalies, kept) = (o.bootstrap_servers, o.anomalies, producer.clone());
     t.bolt("anomalies", move || {
-        KafkaBolt::new(&servers, Some(&anomalies))
+        KafkaBolt::new(&servers, Some(&anomalies)).props(&kept)
     })
     .local_or_shuffle("detect");
     let store = o.store;

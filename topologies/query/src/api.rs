@@ -1,6 +1,6 @@
 //! The answers: one page each, newest first, with `next` where there is more.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,6 +32,7 @@ type Asked = Query<HashMap<String, String>>;
 /// The routes below `/api/v1/wifi`.
 pub fn routes(sources: Sources) -> Router {
     Router::new()
+        .route("/api/v1/wifi/orgs", get(orgs))
         .route("/api/v1/wifi/estimates", get(estimates))
         .route("/api/v1/wifi/aggregates", get(aggregates))
         .route("/api/v1/wifi/anomalies", get(anomalies))
@@ -40,7 +41,8 @@ pub fn routes(sources: Sources) -> Router {
                 status: 404,
                 error: "not_found",
                 message: "there is no such path".to_owned(),
-                remedy: "ask for /api/v1/wifi/estimates, /aggregates or /anomalies".to_owned(),
+                remedy: "ask for /api/v1/wifi/orgs, /estimates, /aggregates or /anomalies"
+                    .to_owned(),
             }
         })
         .with_state(sources)
@@ -67,6 +69,27 @@ fn metric_name(kind: Kind) -> &'static str {
         Kind::Coverage => "coverage",
         Kind::Unspecified => "",
     }
+}
+
+/// The organisations, with their sites, that the newest estimates name: where a page begins.
+async fn orgs(State(s): State<Sources>, Query(words): Asked) -> Answer {
+    Words::new(words, &[])?;
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    {
+        let ring = s.ring.read().unwrap_or_else(|e| e.into_inner());
+        for (_, e) in ring.below(None, |_| true) {
+            match found.get_mut(&e.org) {
+                Some(sites) if sites.contains(&e.site) => {}
+                Some(sites) => drop(sites.insert(e.site.clone())),
+                None => drop(found.insert(e.org.clone(), BTreeSet::from([e.site.clone()]))),
+            }
+        }
+    }
+    let results: Vec<_> = found
+        .into_iter()
+        .map(|(org, sites)| json!({"org": org, "sites": sites}))
+        .collect();
+    Ok(Json(json!({"results": results})))
 }
 
 async fn estimates(State(s): State<Sources>, Query(words): Asked) -> Answer {

@@ -175,6 +175,22 @@ async fn pages_hold_everything_once_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn organisations_and_their_sites_come_from_the_newest_estimates() {
+    let service = start().await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let wanted = serde_json::json!({"results": [{"org": "acme", "sites": ["s0", "s1"]}]});
+    loop {
+        let (status, answer) = service.ask("/api/v1/wifi/orgs").await;
+        assert_eq!(status, 200, "{answer}");
+        if answer == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{answer}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_said_with_the_remedy() {
     let service = start().await;
     for (path, code, text) in [

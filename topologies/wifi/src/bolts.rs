@@ -74,10 +74,15 @@ impl BasicBolt for Decode {
     }
 }
 
+/// With `demo.sabotage: drop-one` this record of the first task of coverage gets no estimate.
+const DROPPED: u64 = 100;
+
 /// Estimates one kind for each record.
 pub struct Estimator {
     kind: Kind,
     key: String,
+    /// Records until one is dropped on purpose; `None`: none is.
+    until_dropped: Option<u64>,
 }
 
 impl Estimator {
@@ -86,6 +91,7 @@ impl Estimator {
         Self {
             kind,
             key: String::new(),
+            until_dropped: None,
         }
     }
 }
@@ -95,7 +101,22 @@ impl BasicBolt for Estimator {
         Outputs::fields(["key", "value", "partition", "timestamp"])
     }
 
+    fn prepare(&mut self, conf: &Config, context: &TaskContext) -> Result<()> {
+        // A fault put in so that the demo's check is itself checked.
+        let wanted = conf.str_or("demo.sabotage", "")? == "drop-one";
+        let here = self.kind == Kind::Coverage && context.task_index == 0;
+        self.until_dropped = (wanted && here).then_some(DROPPED);
+        Ok(())
+    }
+
     fn execute(&mut self, input: &Tuple<'_>, out: &mut Emitter<'_, '_>) -> Result<()> {
+        if let Some(left) = &mut self.until_dropped {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.until_dropped = None;
+                return Ok(());
+            }
+        }
         let bytes = input.bytes("value")?;
         // It was decoded and checked before.
         let t: Telemetry = if bytes.first() == Some(&b'{') {
@@ -215,5 +236,26 @@ mod tests {
             (5, 42, 99)
         );
         assert_eq!(e.kind(), Kind::Coverage);
+    }
+
+    #[test]
+    fn sabotage_drops_one_record_of_one_estimator() {
+        let dropped = |kind, sabotage: &str| {
+            let fields = ["value", "topic", "partition", "offset", "watermark"];
+            let mut test = BoltTester::basic(Estimator::new(kind), fields);
+            let mut conf = Config::new();
+            conf.set("demo.sabotage", sabotage);
+            test.prepare(&conf).unwrap();
+            for offset in 0..300 {
+                let value = Value::Bytes(telemetry().encode_to_vec().into());
+                test.execute([value, "t".into(), 5.into(), offset.into(), 99.into()])
+                    .unwrap();
+            }
+            assert_eq!(test.acked(), 300);
+            300 - test.emitted().len()
+        };
+        assert_eq!(dropped(Kind::Coverage, "drop-one"), 1);
+        assert_eq!(dropped(Kind::Capacity, "drop-one"), 0);
+        assert_eq!(dropped(Kind::Coverage, "double-one"), 0);
     }
 }

@@ -5,6 +5,7 @@
 use fulmar_proto::wifi::Telemetry;
 
 use crate::physics::{Standard, mcs_for, phy_rate};
+use crate::world::{INTERVAL_MS, Incident, World, chance};
 
 /// Clients of one access point.
 const CLIENTS_PER_AP: u32 = 20;
@@ -12,79 +13,26 @@ const CLIENTS_PER_AP: u32 = 20;
 const APS_PER_SITE: u32 = 4;
 /// Sites of one organisation.
 const SITES_PER_ORG: u32 = 8;
-/// Each client reports once a minute.
-pub const INTERVAL_MS: i64 = 60_000;
-
-/// An interference that begins at a time and hits the clients of one access point.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incident {
-    /// Access point.
-    pub ap: u32,
-    /// Event time of its begin, in ms.
-    pub from_ms: i64,
-    /// Event time of its end, in ms.
-    pub to_ms: i64,
-}
-
 /// The simulated world.
 #[derive(Clone, Debug)]
 pub struct Generator {
     seed: u64,
     clients: u32,
-    start_ms: i64,
-    next: u64,
     incident: Option<Incident>,
 }
 
 impl Generator {
-    /// A world of so many clients whose time begins at `start_ms`.
-    pub fn new(seed: u64, clients: u32, start_ms: i64, incident: Option<Incident>) -> Self {
+    /// A world of so many clients.
+    pub fn new(seed: u64, clients: u32, incident: Option<Incident>) -> Self {
         Self {
             seed,
             clients: clients.max(1),
-            start_ms,
-            next: 0,
             incident,
         }
     }
 
-    /// Organisation, site and access point of a client's access point, as names.
-    pub fn names(ap: u32) -> (String, String, String) {
-        let site = ap / APS_PER_SITE;
-        (
-            format!("org-{}", site / SITES_PER_ORG),
-            format!("site-{site}"),
-            format!("ap-{ap}"),
-        )
-    }
-
-    /// Number of clients.
-    pub fn clients(&self) -> u32 {
-        self.clients
-    }
-
-    /// What a client reports at any time, whatever was taken before.
-    pub fn sample(&self, client: u32, time_ms: i64) -> Telemetry {
-        let minute = time_ms.div_euclid(INTERVAL_MS).unsigned_abs();
-        self.record(client % self.clients, minute, time_ms)
-    }
-
-    /// Access point of a client.
-    pub fn ap_of(client: u32) -> u32 {
-        client / CLIENTS_PER_AP
-    }
-
-    /// A number between 0 and 1 that depends on nothing but its arguments.
     fn chance(&self, what: u64, who: u64, when: u64) -> f64 {
-        // SplitMix64's finisher (Steele, Lea, Flood 2014).
-        let mut x = self.seed
-            ^ what.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            ^ who.rotate_left(20)
-            ^ when.rotate_left(44);
-        for shift in [30, 27, 31] {
-            x = (x ^ (x >> shift)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        }
-        (x >> 11) as f64 / (1_u64 << 53) as f64
+        chance(self.seed, what, who, when)
     }
 
     /// How busy a place is at a time of day, 0.2 to 1.
@@ -95,7 +43,7 @@ impl Generator {
 
     fn record(&self, client: u32, minute: u64, time_ms: i64) -> Telemetry {
         let (ap, who) = (client / CLIENTS_PER_AP, u64::from(client));
-        let (org, site, ap_name) = Self::names(ap);
+        let (org, site, ap_name) = self.names(ap);
         let (of_ap, busy) = (u64::from(ap), Self::busy(time_ms));
         let proto = ["n", "ac", "ax", "ax"][(self.chance(1, who, 0) * 4.0) as usize & 3];
         let standard = Standard::of(proto).unwrap_or(Standard::N);
@@ -103,10 +51,7 @@ impl Generator {
         // −40 dBm beside the AP, −78 dBm at the edge; some dB of movement.
         let rssi =
             -40.0 - 38.0 * self.chance(2, who, 0) + 4.0 * (self.chance(3, who, minute) - 0.5);
-        let hit = self
-            .incident
-            .as_ref()
-            .is_some_and(|i| i.ap == ap && (i.from_ms..i.to_ms).contains(&time_ms));
+        let hit = self.incident.as_ref().is_some_and(|i| i.hits(ap, time_ms));
         let non_wifi = if hit {
             80.0
         } else {
@@ -160,34 +105,52 @@ impl Generator {
     }
 }
 
-impl Iterator for Generator {
-    type Item = Telemetry;
+impl World for Generator {
+    fn clients(&self) -> u32 {
+        self.clients
+    }
 
-    /// The next record in event-time order; each minute is spread evenly over the clients.
-    fn next(&mut self) -> Option<Telemetry> {
-        let clients = u64::from(self.clients);
-        let (minute, client) = (self.next / clients, self.next % clients);
-        let within = (client * INTERVAL_MS as u64 / clients) as i64;
-        self.next += 1;
-        let time_ms = self.start_ms + minute as i64 * INTERVAL_MS + within;
-        Some(self.record(client as u32, minute, time_ms))
+    fn sample(&self, client: u32, time_ms: i64) -> Telemetry {
+        let minute = time_ms.div_euclid(INTERVAL_MS).unsigned_abs();
+        self.record(client % self.clients, minute, time_ms)
+    }
+
+    fn calm_ap(&self, seed: u64) -> u32 {
+        let aps = (self.clients - 1) / CLIENTS_PER_AP + 1;
+        (seed % u64::from(aps)) as u32
+    }
+
+    fn names(&self, ap: u32) -> (String, String, String) {
+        let site = ap / APS_PER_SITE;
+        (
+            format!("org-{}", site / SITES_PER_ORG),
+            format!("site-{site}"),
+            format!("ap-{ap}"),
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use prost::Message;
 
     use super::*;
     use crate::decode::decode;
     use crate::estimate::{capacity, throughput};
+    use crate::world::Records;
 
     const START: i64 = 1_700_000_000_000;
+
+    fn records(seed: u64, clients: u32, incident: Option<Incident>) -> Records {
+        Records::new(Arc::new(Generator::new(seed, clients, incident)), START)
+    }
 
     #[test]
     fn every_record_is_accepted_and_time_never_goes_back() {
         let mut last = START;
-        for t in Generator::new(7, 333, START, None).take(2_000) {
+        for t in records(7, 333, None).take(2_000) {
             assert!(t.time_ms >= last);
             last = t.time_ms;
             decode(&t.encode_to_vec(), last).unwrap();
@@ -197,11 +160,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_records() {
-        let of = |seed| {
-            Generator::new(seed, 50, START, None)
-                .take(200)
-                .collect::<Vec<_>>()
-        };
+        let of = |seed| records(seed, 50, None).take(200).collect::<Vec<_>>();
         assert_eq!(of(1), of(1));
         assert_ne!(of(1), of(2));
     }
@@ -214,16 +173,14 @@ mod tests {
             to_ms: START + INTERVAL_MS,
         };
         let bad = |ap: &str, incident| {
-            let records = Generator::new(3, 100, START, incident)
-                .take(100)
-                .filter(|t| t.ap == ap);
+            let records = records(3, 100, incident).take(100).filter(|t| t.ap == ap);
             records.filter(|t| capacity(t).value < 200).count()
         };
         assert_eq!(bad("ap-1", Some(incident.clone())), CLIENTS_PER_AP as usize);
         assert_eq!(bad("ap-1", None), 0);
         assert_eq!(bad("ap-2", Some(incident.clone())), 0);
         let mean = |incident| {
-            let of: Vec<_> = Generator::new(3, 100, START, incident)
+            let of: Vec<_> = records(3, 100, incident)
                 .take(100)
                 .filter(|t| t.ap == "ap-1")
                 .collect();

@@ -4,13 +4,16 @@
 //! * [`estimate`]: the three estimates, each with its classifier (pure).
 //! * [`decode`]: bytes to telemetry, or the reason why not (pure).
 //! * [`bolts`], [`topology`]: the same as a topology.
-//! * [`generator`]: telemetry of simulated organisations, for demos and tests (pure).
+//! * [`world`]: what any source of telemetry can be asked; [`generator`]: simulated organisations (pure);
+//!   [`replay`]: recorded ones.
 
 pub mod bolts;
 pub mod decode;
 pub mod estimate;
 pub mod generator;
 pub mod physics;
+pub mod replay;
 pub mod topology;
+pub mod world;
 
 pub use topology::{WifiOptions, topology};

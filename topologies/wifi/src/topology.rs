@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fulmar::prelude::*;
+use fulmar_kafka::settings::props;
 use fulmar_kafka::{KafkaBolt, KafkaSpout, KafkaSpoutConfig};
 use fulmar_proto::wifi::Kind;
 
@@ -55,6 +56,8 @@ pub fn topology(conf: &Config) -> Result<Topology> {
         .conf("topology.workers", 2_i64)
         .conf_all(conf);
     let mut spout = KafkaSpoutConfig::new(&o.bootstrap_servers, &o.telemetry, &o.group_id);
+    spout.props = props(conf, "kafka.consumer.")?;
+    let producer = props(conf, "kafka.producer.")?;
     // Only a record that is accepted moves the watermark: a hostile one makes nobody late.
     spout.timestamp_extractor =
         Arc::new(|value, _| decode(value, now_ms()).ok().map(|t| t.time_ms));
@@ -73,17 +76,21 @@ pub fn topology(conf: &Config) -> Result<Topology> {
             .parallelism(o.parallelism)
             .local_or_shuffle("decode");
     }
-    let (servers, estimates) = (o.bootstrap_servers.clone(), o.estimates.clone());
+    let (servers, estimates, kept) = (
+        o.bootstrap_servers.clone(),
+        o.estimates.clone(),
+        producer.clone(),
+    );
     t.bolt("estimates", move || {
-        KafkaBolt::new(&servers, Some(&estimates))
+        KafkaBolt::new(&servers, Some(&estimates)).props(&kept)
     })
     .parallelism(o.parallelism)
     .local_or_shuffle("throughput")
     .local_or_shuffle("capacity")
     .local_or_shuffle("coverage");
-    let (servers, rejected) = (o.bootstrap_servers, o.rejected);
+    let (servers, rejected, kept) = (o.bootstrap_servers, o.rejected, producer.clone());
     t.bolt("rejected", move || {
-        KafkaBolt::new(&servers, Some(&rejected))
+        KafkaBolt::new(&servers, Some(&rejected)).props(&kept)
     })
     .grouping("decode", REJECTED, Grouping::Shuffle);
     t.build()

@@ -1,14 +1,14 @@
 //! Apache Cassandra: one node with a small heap; for tests also with password login and TLS beside plain.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::certificate::{self, PASSWORD};
 use super::java::{Plan, Service, class_path};
+use super::login;
 use super::maven::Artifact;
 use super::ports;
-use crate::run::output;
 
 /// The version that was verified.
 pub const ARTIFACTS: &[Artifact] = &[("org.apache.cassandra", "cassandra-all", "5.0.5")];
@@ -46,12 +46,8 @@ const OPENS: &[&str] = &[
 const LOG: &str = r#"<configuration><appender name="out" class="ch.qos.logback.core.ConsoleAppender">
 <encoder><pattern>%date %-5level %logger{0}: %msg%n</pattern></encoder></appender>
 <root level="WARN"><appender-ref ref="out"/></root>
-<logger name="org.apache.cassandra.auth.CassandraRoleManager" level="INFO"/>
 <logger name="org.apache.cassandra.service.CassandraDaemon" level="INFO"/></configuration>
 "#;
-
-/// Opens the key store; it guards nothing but a test's own certificate for loopback.
-const STORE_PASSWORD: &str = "loopback-only";
 
 /// Starts a node on this folder; data that is there is kept. With `secure` it wants a login and takes TLS beside plain.
 ///
@@ -66,7 +62,7 @@ pub fn start(dir: &Path, jars: &Path, secure: bool) -> Result<Service> {
     let log = dir.join("logback.xml");
     std::fs::write(&log, LOG)?;
     if secure && !dir.join("node.p12").exists() {
-        certificate(dir)?;
+        certificate::make(dir)?;
     }
     let mut args: Vec<String> = ["-Xms512m", "-Xmx512m", "-XX:+UseG1GC"]
         .map(str::to_owned)
@@ -94,7 +90,8 @@ pub fn start(dir: &Path, jars: &Path, secure: bool) -> Result<Service> {
         dir,
         args,
         port,
-        says: secure.then_some("Created default superuser role"),
+        says: None,
+        takes: secure.then_some(login::works),
     };
     let login = if secure { "cassandra:cassandra@" } else { "" };
     let address = format!("cassandra://{login}127.0.0.1:{port}");
@@ -104,37 +101,6 @@ pub fn start(dir: &Path, jars: &Path, secure: bool) -> Result<Service> {
         environment.push(("FULMAR_CASSANDRA_CA", ca));
     }
     plan.start(address, environment)
-}
-
-/// A key and a self-signed certificate for loopback, for the node (PKCS 12) and for its clients to trust (PEM).
-fn certificate(dir: &Path) -> Result<()> {
-    let store = dir.join("node.p12");
-    let keytool = |args: &[&str]| {
-        output(
-            Command::new("keytool")
-                .args(args)
-                .args(["-alias", "node", "-storetype", "PKCS12"])
-                .args(["-storepass", STORE_PASSWORD])
-                .arg("-keystore")
-                .arg(&store),
-        )
-    };
-    keytool(&[
-        "-genkeypair",
-        "-keyalg",
-        "EC",
-        "-groupname",
-        "secp256r1",
-        "-validity",
-        "30",
-        "-dname",
-        "CN=localhost",
-        "-ext",
-        "SAN=dns:localhost,ip:127.0.0.1",
-    ])?;
-    let pem = keytool(&["-exportcert", "-rfc"])?;
-    std::fs::write(dir.join("node.pem"), pem)?;
-    Ok(())
 }
 
 /// The node's configuration.
@@ -183,7 +149,7 @@ pub fn yaml_of(dir: &Path, port: u16, storage: u16, secure: bool) -> String {
     ];
     if secure {
         lines.push(format!(
-            "client_encryption_options: {{enabled: true, optional: true, keystore: {}, keystore_password: {STORE_PASSWORD}, store_type: PKCS12, require_client_auth: false}}",
+            "client_encryption_options: {{enabled: true, optional: true, keystore: {}, keystore_password: {PASSWORD}, store_type: PKCS12, require_client_auth: false}}",
             at("node.p12")
         ));
     }

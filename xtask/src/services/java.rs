@@ -39,6 +39,8 @@ pub struct Plan<'a> {
     pub port: u16,
     /// A text that its log must hold before it is ready.
     pub says: Option<&'static str>,
+    /// What must hold of its port besides that it is open.
+    pub takes: Option<fn(u16) -> bool>,
 }
 
 impl Plan<'_> {
@@ -89,7 +91,8 @@ impl Plan<'_> {
             let said = self.says.is_none_or(|text| {
                 std::fs::read_to_string(log).is_ok_and(|log| log.contains(text))
             });
-            if said && TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            let open = said && TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+            if open && self.takes.is_none_or(|takes| takes(self.port)) {
                 return Ok(());
             }
             if Instant::now() > end {

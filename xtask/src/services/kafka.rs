@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::certificate;
 use super::java::{Plan, Service, class_path};
 use super::maven::Artifact;
 use super::ports;
@@ -21,16 +22,23 @@ const LOG: &str = r#"<Configuration><Appenders><Console name="out"><PatternLayou
 <Loggers><Root level="warn"><AppenderRef ref="out"/></Root><Logger name="kafka.server.KafkaRaftServer" level="info"/></Loggers></Configuration>
 "#;
 
-/// Starts a broker on this folder; data that is there is kept.
+/// Name and password that the encrypted listener takes; they guard nothing but a test's own broker on loopback.
+const LOGIN: (&str, &str) = ("fulmar", "loopback-only");
+
+/// Starts a broker on this folder; data that is there is kept. With `secure` it has a second listener, with TLS and a login.
 ///
 /// # Errors
 /// The storage cannot be made, or the broker does not come up.
-pub fn start(dir: &Path, jars: &Path) -> Result<Service> {
+pub fn start(dir: &Path, jars: &Path, secure: bool) -> Result<Service> {
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let found = ports::free(2)?;
-    let (port, controller) = (found[0], found[1]);
+    let found = ports::free(3)?;
+    let (port, controller, encrypted) = (found[0], found[1], found[2]);
+    if secure && !dir.join("node.p12").exists() {
+        certificate::make(dir)?;
+    }
     let properties = dir.join("server.properties");
-    std::fs::write(&properties, properties_of(dir, port, controller))?;
+    let text = properties_of(dir, port, controller, secure.then_some(encrypted));
+    std::fs::write(&properties, text)?;
     let log = dir.join("log4j2.xml");
     std::fs::write(&log, LOG)?;
     let classes = class_path(jars, &[]);
@@ -62,21 +70,33 @@ pub fn start(dir: &Path, jars: &Path) -> Result<Service> {
         ],
         port,
         says: Some("Kafka Server started"),
+        takes: None,
     };
     let address = format!("127.0.0.1:{port}");
-    plan.start(address.clone(), vec![("FULMAR_KAFKA", address)])
+    let mut environment = vec![("FULMAR_KAFKA", address.clone())];
+    if secure {
+        let ca = dir.join("node.pem").display().to_string();
+        environment.push(("FULMAR_KAFKA_TLS", format!("127.0.0.1:{encrypted}")));
+        environment.push(("FULMAR_KAFKA_CA", ca));
+    }
+    plan.start(address, environment)
 }
 
 /// The broker's configuration.
-pub fn properties_of(dir: &Path, port: u16, controller: u16) -> String {
-    let lines = [
+pub fn properties_of(dir: &Path, port: u16, controller: u16, encrypted: Option<u16>) -> String {
+    let (more, shown) = encrypted.map_or_else(Default::default, |p| {
+        let at = format!(",SASL_SSL://127.0.0.1:{p}");
+        (at.clone(), at)
+    });
+    let mut lines = vec![
         "process.roles=broker,controller".to_owned(),
         "node.id=1".to_owned(),
         format!("controller.quorum.voters=1@127.0.0.1:{controller}"),
-        format!("listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"),
-        format!("advertised.listeners=PLAINTEXT://127.0.0.1:{port}"),
+        format!("listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{more}"),
+        format!("advertised.listeners=PLAINTEXT://127.0.0.1:{port}{shown}"),
         "controller.listener.names=CONTROLLER".to_owned(),
-        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned(),
+        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL"
+            .to_owned(),
         format!("log.dirs={}", dir.join("data").display()),
         "offsets.topic.replication.factor=1".to_owned(),
         "offsets.topic.num.partitions=4".to_owned(),
@@ -87,5 +107,19 @@ pub fn properties_of(dir: &Path, port: u16, controller: u16) -> String {
         // Topics are made by who owns them, with the partitions that they need.
         "auto.create.topics.enable=false".to_owned(),
     ];
+    if encrypted.is_some() {
+        let (name, password) = LOGIN;
+        let jaas = format!(
+            "org.apache.kafka.common.security.plain.PlainLoginModule required user_{name}=\"{password}\";"
+        );
+        lines.extend([
+            "sasl.enabled.mechanisms=PLAIN".to_owned(),
+            format!("listener.name.sasl_ssl.plain.sasl.jaas.config={jaas}"),
+            format!("ssl.keystore.location={}", dir.join("node.p12").display()),
+            "ssl.keystore.type=PKCS12".to_owned(),
+            format!("ssl.keystore.password={}", certificate::PASSWORD),
+            format!("ssl.key.password={}", certificate::PASSWORD),
+        ]);
+    }
     lines.join("\n") + "\n"
 }

@@ -4,8 +4,10 @@
 //! data, and stop them at the end. Jars are cached outside the clone, data lies in a folder that may be deleted.
 
 mod cassandra;
+mod certificate;
 mod java;
 mod kafka;
+mod login;
 mod maven;
 mod ports;
 mod state;
@@ -51,7 +53,7 @@ fn up() -> Result<()> {
     let home = home();
     let running = state::running(&home);
     if !running.iter().any(|r| r.name == "kafka") {
-        let service = start_kafka(&home.join("kafka"))?;
+        let service = start_kafka(&home.join("kafka"), false)?;
         state::keep(&home, service)?;
     }
     if !running.iter().any(|r| r.name == "cassandra") {
@@ -86,7 +88,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts Kafka and Cassandra on fresh data. With `secure`, Cassandra wants a login and takes TLS beside plain.
+    /// Starts Kafka and Cassandra on fresh data. With `secure`, Cassandra wants a login and takes TLS beside plain, and Kafka
+    /// has a listener with both beside the plain one.
     ///
     /// # Errors
     /// As for [`services`].
@@ -98,7 +101,7 @@ impl Running {
         };
         running
             .services
-            .push(start_kafka(&running.dir.join("kafka"))?);
+            .push(start_kafka(&running.dir.join("kafka"), secure)?);
         let cassandra = start_cassandra(&running.dir.join("cassandra"), secure)?;
         running.services.push(cassandra);
         Ok(running)
@@ -123,11 +126,11 @@ impl Drop for Running {
     }
 }
 
-fn start_kafka(dir: &Path) -> Result<Service> {
+fn start_kafka(dir: &Path, secure: bool) -> Result<Service> {
     tools::ensure(tools::JAVA)?;
     let jars = maven::jars(kafka::ARTIFACTS)?;
     say("starting Kafka");
-    kafka::start(dir, &jars)
+    kafka::start(dir, &jars, secure)
 }
 
 fn start_cassandra(dir: &Path, secure: bool) -> Result<Service> {

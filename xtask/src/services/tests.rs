@@ -8,7 +8,10 @@ use super::{cassandra, kafka, maven, ports};
 #[test]
 fn configurations_name_ports_and_folders() {
     let dir = Path::new("/somewhere");
-    let kafka = kafka::properties_of(dir, 9001, 9002);
+    let secure = kafka::properties_of(dir, 9001, 9002, Some(9005));
+    assert!(secure.contains(",SASL_SSL://127.0.0.1:9005\n") && secure.contains("ssl.keystore"));
+    let kafka = kafka::properties_of(dir, 9001, 9002, None);
+    assert!(!kafka.contains("keystore"));
     assert!(kafka.contains("PLAINTEXT://127.0.0.1:9001,CONTROLLER://127.0.0.1:9002"));
     assert!(kafka.contains("log.dirs=/somewhere/data\n"));
     let plain = cassandra::yaml_of(dir, 9003, 9004, false);

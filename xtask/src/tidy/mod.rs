@@ -10,6 +10,7 @@ use anyhow::Result;
 
 use crate::run::output;
 
+mod alerts;
 mod code;
 mod functions;
 mod header;
@@ -56,6 +57,7 @@ pub const RULES: &[Rule] = &[
     ("pure files touch no clock, no I/O, no async", pure::check),
     ("names in ARCHITECTURE.md exist", names::check),
     ("notes of work to do carry a kind", notes::check),
+    ("alerts name metrics that exist", alerts::check),
     ("nothing panics outside tests", panics::check),
     ("text is clean", text::check),
     ("links in Markdown resolve", links::check),

@@ -58,6 +58,17 @@ rules! {
     clean_text: "text is clean",
     markdown_links: "links in Markdown",
     rooms: "has its rooms",
+    alert_names: "alerts name metrics",
+}
+
+#[test]
+fn an_alert_on_what_nobody_exports_is_seen() {
+    let rules = "  - alert: A\n    expr: fulmar_nimbus_dreams > 0\n    summary: means: do:\n";
+    let found = complaints("alerts", "deploy/prometheus/fulmar.rules.yml", rules);
+    assert!(
+        found.len() == 1 && found[0].contains("fulmar_nimbus_dreams"),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -1,6 +1,4 @@
 //! What the driver's errors mean to us, and above all whether trying again can help.
-//!
-//! Pure: no clock, no I/O, no async.
 
 use cdrs_tokio::error::Error;
 use cdrs_tokio::frame::message_error::ErrorType;

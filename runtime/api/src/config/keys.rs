@@ -33,7 +33,12 @@ static KEYS: LazyLock<HashMap<&'static str, Key>> = LazyLock::new(|| {
 });
 
 /// Prefixes whose unknown keys are always the user's own, such as the connectors' pass-through.
-const OPEN_PREFIXES: &[&str] = &["kafka.consumer.", "kafka.producer.", "storm.zookeeper."];
+const OPEN_PREFIXES: &[&str] = &[
+    "kafka.client.",
+    "kafka.consumer.",
+    "kafka.producer.",
+    "storm.zookeeper.",
+];
 
 fn parse(line: &'static str) -> Key {
     let mut parts = line.split('\t');

@@ -311,19 +311,19 @@ impl<'a> Reader<'a> {
         if arity.saturating_mul(len) > self.0.len() || len > crate::limits::BATCH_TUPLES {
             return Err(NotAFrame("a batch of more tuples than there can be"));
         }
-        let values = (0..arity * len)
-            .map(|_| self.value(0))
-            .collect::<Result<_, _>>()?;
+        let mut values = Vec::with_capacity(arity * len);
+        for _ in 0..arity * len {
+            values.push(self.value(0)?);
+        }
         let n = self.count(20)?;
-        let anchors = (0..n)
-            .map(|_| {
-                Ok(Tracked {
-                    root: self.u64()?,
-                    spout_task: self.i32()?,
-                    edge: self.u64()?,
-                })
-            })
-            .collect::<Result<Vec<_>, NotAFrame>>()?;
+        let mut anchors = Vec::with_capacity(n);
+        for _ in 0..n {
+            anchors.push(Tracked {
+                root: self.u64()?,
+                spout_task: self.i32()?,
+                edge: self.u64()?,
+            });
+        }
         let n = self.count(4)?;
         let ends = (0..n).map(|_| self.u32()).collect::<Result<Vec<_>, _>>()?;
         let regular = ends.is_empty() && (anchors.is_empty() || anchors.len() == len);

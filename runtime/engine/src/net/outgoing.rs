@@ -59,7 +59,12 @@ impl Outgoing {
     }
 
     fn keep(&mut self, frame: &Frame) -> Result<(), NotAFrame> {
-        let mut bytes = Vec::new();
+        // About what it takes, so that a batch's memory is asked for once.
+        let mut bytes = Vec::with_capacity(match frame {
+            Frame::Batch(_, b) => 64 + 16 * b.values.len() + 20 * b.anchors.len(),
+            Frame::Settles(_, s) => 32 + 29 * s.len(),
+            _ => 32,
+        });
         frame::encode(frame, &mut bytes)?;
         self.last += 1;
         self.kept.push_back((self.last, bytes));

@@ -15,6 +15,9 @@ use crate::partition::{Head, Partition, Rules};
 use crate::series::{METRICS, key};
 use crate::window::Window;
 
+/// An estimate as it is drawn: kind, site, step of time, value, how much later it is read, and whether twice.
+type Drawn = (u32, u32, i64, i64, usize, bool);
+
 const PARTITIONS: usize = 3;
 
 fn rules() -> Rules {
@@ -207,7 +210,7 @@ fn logs() -> impl Strategy<Value = Vec<Vec<Estimate>>> {
     );
     let log = prop::collection::vec(one, 0..120);
     prop::collection::vec(log, PARTITIONS).prop_map(|logs| {
-        let log = |(p, log): (usize, Vec<(u32, u32, i64, i64, usize, bool)>)| {
+        let log = |(p, log): (usize, Vec<Drawn>)| {
             let (mut time, mut offsets, mut placed) = (0, [0_i64; 3], Vec::new());
             for (i, (kind, site, step, value, later, twice)) in log.into_iter().enumerate() {
                 time += step;
