@@ -11,7 +11,7 @@
 //! * [`key_value`]: [`KeyValueState`], and [`Store`](key_value::Store) under it.
 //! * [`memory`], [`folder`], [`provider`]: where state is kept, and which by configuration.
 //! * [`stateful`], [`held`]: [`StatefulBolt`], the bolt that runs one, and its way out.
-//! * [`windows`]: [`StatefulWindowedBolt`].
+//! * [`windows`]: the trait [`StatefulWindowedBolt`].
 //! * [`transaction`], [`checkpoint_spout`], [`align`], [`forward`], [`wire`]: checkpoints.
 
 pub mod align;

@@ -33,7 +33,7 @@ impl Clock {
     pub fn now_ms(&self) -> i64 {
         match self {
             Clock::System { since, wall_ms } => wall_ms + since.elapsed().as_millis() as i64,
-            Clock::Manual(clock) => clock.0.load(Ordering::Acquire),
+            Clock::Manual(clock) => clock.read(),
         }
     }
 
@@ -49,13 +49,30 @@ impl Clock {
     }
 }
 
-/// A clock for tests: stands still until it is set. Call the bolt's `woken` after moving it.
+/// A clock for tests: stands still until it is set, or goes on a step with each look at it. Call the
+/// bolt's `woken` after moving it.
 #[derive(Clone, Debug, Default)]
-pub struct ManualClock(Arc<AtomicI64>);
+pub struct ManualClock(Arc<Hands>);
+
+#[derive(Debug, Default)]
+struct Hands {
+    now_ms: AtomicI64,
+    step_ms: AtomicI64,
+}
 
 impl ManualClock {
     /// Sets the time, in milliseconds since the epoch.
     pub fn set(&self, ms: i64) {
-        self.0.store(ms, Ordering::Release);
+        self.0.now_ms.store(ms, Ordering::Release);
+    }
+
+    /// From now on, goes on by so many milliseconds each time that it is read.
+    pub fn step(&self, ms: i64) {
+        self.0.step_ms.store(ms, Ordering::Release);
+    }
+
+    fn read(&self) -> i64 {
+        let step = self.0.step_ms.load(Ordering::Acquire);
+        self.0.now_ms.fetch_add(step, Ordering::AcqRel)
     }
 }

@@ -100,8 +100,7 @@ impl Running {
     }
 
     /// What windows are due by: the clock, or in event time a watermark that has just moved on.
-    pub fn time(&mut self) -> Option<i64> {
-        let now = self.clock.now_ms();
+    pub fn time(&mut self, now: i64) -> Option<i64> {
         let Some(event_time) = &mut self.event_time else {
             return Some(now);
         };
@@ -131,9 +130,9 @@ impl Running {
         &mut self,
         input: &Tuple<'_>,
         ts: i64,
+        now: i64,
         out: &mut BoltCollector<'_>,
     ) -> Result<()> {
-        let now = self.clock.now_ms();
         let Some(event_time) = &mut self.event_time else {
             return Ok(());
         };

@@ -249,14 +249,24 @@ impl<B> Windowed<B> {
         EventTime::new(conf, ctx).map(Some)
     }
 
-    /// Calls `run` for every window that is due.
+    /// Calls `run` for every window that is due now.
     pub(crate) fn turn(
         &mut self,
         out: &mut BoltCollector<'_>,
         run: &mut RunWindow<'_, B>,
     ) -> Result<()> {
+        let now = self.running.as_ref().ok_or_else(not_prepared)?.now_ms();
+        self.turn_at(now, out, run)
+    }
+
+    fn turn_at(
+        &mut self,
+        now: i64,
+        out: &mut BoltCollector<'_>,
+        run: &mut RunWindow<'_, B>,
+    ) -> Result<()> {
         let running = self.running.as_mut().ok_or_else(not_prepared)?;
-        let time = running.time();
+        let time = running.time(now);
         while let Some(time) = time
             && let Some(what) = running.machine.due(time)
         {
@@ -290,20 +300,22 @@ impl<B> Windowed<B> {
         out: &mut BoltCollector<'_>,
         run: &mut RunWindow<'_, B>,
     ) -> Result<()> {
-        // Windows that were due before this tuple came do not hold it.
-        self.turn(out, run)?;
+        // Windows that were due before this tuple came do not hold it. The clock is read once: were it
+        // read again for the tuple, a window could become due in between and miss what it should hold.
+        let now = self.running.as_ref().ok_or_else(not_prepared)?.now_ms();
+        self.turn_at(now, out, run)?;
         if input.is_tick() {
             return Ok(());
         }
         let running = self.running.as_mut().ok_or_else(not_prepared)?;
         match &self.extractor {
-            None => running.add(input, running.now_ms(), out),
+            None => running.add(input, now, out),
             Some(extract) => {
                 let ts = extract(input)?;
-                running.add_timed(input, ts, out)?;
+                running.add_timed(input, ts, now, out)?;
             }
         }
-        self.turn(out, run)
+        self.turn_at(now, out, run)
     }
 }
 

@@ -91,6 +91,25 @@ fn a_window_by_time_of_arrival_ends_when_the_clock_says_so() {
 }
 
 #[test]
+fn a_clock_that_never_stands_still_loses_no_tuple() {
+    for length in 1..9 {
+        let clock = ManualClock::default();
+        let windowed = Windowed::new(Show).tumbling_window(Duration::from_millis(length));
+        let mut test = test(windowed, &clock);
+        clock.step(1);
+        for n in 100..300_i64 {
+            test.execute([n, 0]).unwrap();
+        }
+        clock.set(100_000);
+        test.wake().unwrap();
+        let all = test.emitted().iter().map(|e| e.values[0].to_string());
+        let all = all.collect::<Vec<_>>().join(" ");
+        let want = (100..300).map(|n| n.to_string()).collect::<Vec<_>>();
+        assert_eq!(all, want.join(" "), "windows of {length} ms");
+    }
+}
+
+#[test]
 fn event_time_orders_tuples_waits_for_the_lag_and_sends_late_ones_away() {
     let clock = ManualClock::default();
     let windowed = Windowed::new(Show)
