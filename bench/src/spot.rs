@@ -179,14 +179,15 @@ fn policy(options: &Options, groups: &[Vec<Track>]) -> Result<[Figure; 2]> {
                     .min_by(|a, b| a.served.total_cmp(&b.served))
                     .unwrap_or_default();
                 println!(
-                    "{:<12} {ratio:>7} {name:<13} {:>10.0} {:>10.4} {:>11.7} {:>9.1} {:>6} {:>6}",
+                    "{:<12} {ratio:>7} {name:<13} {:>10.0} {:>10.4} {:>11.7} {:>9.1} {:>6} {:>6} {:>11.3}",
                     m.region,
                     worst.usd,
                     worst.cost_share,
                     worst.served,
                     worst.short_minutes,
                     worst.taken,
-                    worst.pools
+                    worst.pools,
+                    worst.largest
                 );
                 if matches!(way, Strategy::Spread(_)) {
                     cost.extend(outcomes.iter().map(|o| o.cost_share));
@@ -219,8 +220,17 @@ fn heading(bursts: &Bursts) {
         bursts.mean_companions
     );
     println!(
-        "{:<12} {:>7} {:<13} {:>10} {:>10} {:>11} {:>9} {:>6} {:>6}",
-        "region", "GiB/vCPU", "way", "USD", "cost share", "served", "short min", "taken", "pools"
+        "{:<12} {:>7} {:<13} {:>10} {:>10} {:>11} {:>9} {:>6} {:>6} {:>11}",
+        "region",
+        "GiB/vCPU",
+        "way",
+        "USD",
+        "cost share",
+        "served",
+        "short min",
+        "taken",
+        "pools",
+        "most in one"
     );
 }
 

@@ -43,6 +43,8 @@ pub struct Outcome {
     pub taken: u32,
     /// Largest number of pools in use at a time.
     pub pools: usize,
+    /// Largest part of the bought capacity that was in one pool.
+    pub largest: f64,
 }
 
 /// The state of a replay.
@@ -208,5 +210,10 @@ impl Replay<'_> {
             }
         };
         self.outcome.pools = self.outcome.pools.max(self.plan.pools.len());
+        let all = self.plan.part(self.market, self.need);
+        for (i, n) in &self.plan.pools {
+            let part = self.market.offers[*i].part(self.need) * f64::from(*n) / all;
+            self.outcome.largest = self.outcome.largest.max(part);
+        }
     }
 }

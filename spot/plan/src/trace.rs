@@ -58,10 +58,11 @@ pub fn parse(name: &str, text: &str, length_s: Option<f64>) -> Result<Vec<Track>
             _ => moments.push((time, add, remove)),
         }
     }
-    let length = length_s.unwrap_or(last).max(last);
-    if pools.is_empty() || length <= 0.0 {
+    // A recording that only begins is a second long: there is no time in which it could have lost anything.
+    let length = length_s.unwrap_or(last).max(last).max(1.0);
+    if pools.is_empty() {
         return Err(Error::Missing(format!(
-            "{name} holds no recording: it needs rows of time_s,pool,event,node,count over more than 0 s"
+            "{name} holds no recording: it needs rows of time_s,pool,event,node,count"
         )));
     }
     pools
