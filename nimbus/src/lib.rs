@@ -7,12 +7,14 @@
 //! * [`door`], [`wire`], [`page`], [`run`]: the gRPC door, health and metrics beside it, the daemon.
 
 pub mod blobs;
+pub mod cluster;
 pub mod door;
 pub mod error;
 pub mod event;
 pub mod lifecycle;
 pub mod limits;
 pub mod model;
+pub mod moves;
 pub mod owner;
 pub mod page;
 pub mod place;

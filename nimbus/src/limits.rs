@@ -30,3 +30,12 @@ pub const ERRORS_KEPT: usize = 200;
 
 /// Longest text of such an error, in bytes.
 pub const ERROR_BYTES: usize = 4_096;
+
+/// `supervisor.cpu.capacity` of a supervisor that says nothing, in points (Storm's default).
+pub const CPU_POINTS: f64 = 400.0;
+
+/// `supervisor.memory.capacity.mb` of a supervisor that says nothing (Storm's default).
+pub const MEMORY_MB: f64 = 4096.0;
+
+/// Topologies that are spread anew at one look, so that a look stays short.
+pub const SPREAD_AT_ONCE: usize = 8;
