@@ -4,6 +4,7 @@
 
 mod engine;
 mod report;
+mod scheduler;
 
 use clap::{Parser, Subcommand};
 
@@ -18,10 +19,13 @@ struct Args {
 enum What {
     /// Tuples per second inside one worker.
     Engine(engine::Options),
+    /// How fast Nimbus decides.
+    Scheduler(scheduler::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().what {
         What::Engine(options) => engine::run(&options),
+        What::Scheduler(options) => scheduler::run(&options),
     }
 }

@@ -1,6 +1,6 @@
 //! Who decides: what lives where, and what becomes of it.
 //!
-//! * [`lifecycle`], [`scheduler`], [`step`], [`place`]: the pure heart; `State::step` decides everything.
+//! * [`lifecycle`], [`scheduler`], [`cluster`], [`place`], [`moves`], [`step`]: the pure heart; `State::step` decides everything.
 //! * [`event`], [`model`], [`limits`]: what can happen, what is known, every bound.
 //! * [`stats`]: what workers say about themselves, for the page; soft and bounded.
 //! * [`owner`], [`store`], [`blobs`]: the one task that owns the state, and what it writes.
@@ -18,6 +18,8 @@ pub mod moves;
 pub mod owner;
 pub mod page;
 pub mod place;
+#[cfg(test)]
+mod place_tests;
 pub mod run;
 pub mod scheduler;
 pub mod stats;

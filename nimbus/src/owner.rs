@@ -3,7 +3,7 @@
 //! Doors send [`Ask`]s; workers and supervisors listen on watch channels, so that a change reaches
 //! them at once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fulmar_proto::nimbus as pb;
@@ -14,6 +14,7 @@ use crate::event::{Command, Event};
 use crate::lifecycle;
 use crate::limits::EVENTS_KEPT;
 use crate::model::State;
+use crate::scheduler::policy::Policy;
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::wire;
@@ -73,12 +74,13 @@ impl Owner {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn new(store: Store) -> Result<Self, Error> {
+    pub fn new(store: Store, policy: Policy) -> Result<Self, Error> {
         let now = now_ms();
         let (topologies, next_number) = store.load()?;
         let mut state = State {
             started: now,
             next_number,
+            policy,
             ..State::default()
         };
         for mut t in topologies {
@@ -150,7 +152,7 @@ impl Owner {
                 let _ = reply.send(channel.subscribe());
             }
             Ask::WatchNode(id, reply) => {
-                let slots = wire::slots(&self.state, &id, self.node_version);
+                let slots = wire::slots_of(&self.state, &id, self.node_version);
                 let channel = self
                     .nodes
                     .entry(id)
@@ -174,15 +176,35 @@ impl Owner {
                 _ => {}
             }
         }
+        let mut nodes = BTreeSet::new();
         for command in commands {
-            self.act(command);
+            match command {
+                Command::Slots(node) => drop(nodes.insert(node)),
+                other => self.act(other),
+            }
         }
+        self.tell_nodes(&nodes);
         Ok(())
+    }
+
+    /// Tells supervisors that listen what their slots are.
+    fn tell_nodes(&mut self, nodes: &BTreeSet<String>) {
+        let listens = nodes.iter().filter(|n| self.nodes.contains_key(*n));
+        let listens: BTreeSet<&str> = listens.map(String::as_str).collect();
+        if listens.is_empty() {
+            return;
+        }
+        self.node_version += 1;
+        for (node, slots) in wire::slots(&self.state, &listens, self.node_version) {
+            if let Some(channel) = self.nodes.get(&node) {
+                channel.send_replace(slots);
+            }
+        }
     }
 
     fn act(&mut self, command: Command) {
         match command {
-            Command::Store(_) => {}
+            Command::Store(_) | Command::Slots(_) => {}
             Command::Forget(id) => {
                 self.stats.forget(&id);
                 if let Some(channel) = self.topologies.remove(&id) {
@@ -198,12 +220,6 @@ impl Owner {
             Command::Publish(id) => {
                 if let Some(channel) = self.topologies.get(&id) {
                     channel.send_replace(wire::assignment(&self.state, &id));
-                }
-            }
-            Command::Slots(node) => {
-                self.node_version += 1;
-                if let Some(channel) = self.nodes.get(&node) {
-                    channel.send_replace(wire::slots(&self.state, &node, self.node_version));
                 }
             }
             Command::Tell(kind, topology, node, text) => self.tell(kind, topology, node, text),

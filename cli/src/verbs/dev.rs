@@ -52,6 +52,7 @@ pub fn run(common: &Common, args: &Args) -> Done {
         let config = NimbusConfig {
             dir: dir.join("nimbus"),
             host: HOST.to_owned(),
+            conf: conf.clone(),
         };
         let mut tasks = tokio::task::JoinSet::new();
         let until = told(stopped.clone());
