@@ -58,7 +58,12 @@ fn cluster(kind: Kind) -> Result<State> {
             host: format!("10.0.{}.{}", i / 250, i % 250),
             slots: (0..SLOTS).map(|p| 6_700 + p).collect(),
             pool: format!("pool-{}", i % POOLS),
-            life_cycle: if i / POOLS % 4 == 0 { "on-demand" } else { "spot" }.to_owned(),
+            life_cycle: if i / POOLS % 4 == 0 {
+                "on-demand"
+            } else {
+                "spot"
+            }
+            .to_owned(),
             resources: Resources {
                 cpu: 600.0,
                 memory: 8_192.0,
@@ -81,7 +86,11 @@ fn submit(name: &str, executors: u32, workers: u32, bolts: u32) -> Event {
     let part = |i: u32| executors / (bolts + 1) + u32::from(i < executors % (bolts + 1));
     let component = |i: u32| ComponentSpec {
         id: format!("component-{i}"),
-        kind: if i == 0 { ComponentKind::Spout } else { ComponentKind::Bolt },
+        kind: if i == 0 {
+            ComponentKind::Spout
+        } else {
+            ComponentKind::Bolt
+        },
         parallelism: part(i),
         tasks: part(i),
         outputs: vec![stream()],
@@ -118,7 +127,10 @@ fn step(state: &mut State, event: Event, now: u64, store: Option<&Store>) -> Res
     let out = state.step(event, now)?;
     for command in &out {
         if let (Command::Store(id), Some(store)) = (command, store) {
-            let t = state.topologies.get(id).context("a stored topology exists")?;
+            let t = state
+                .topologies
+                .get(id)
+                .context("a stored topology exists")?;
             store.put(t, state.next_number)?;
         }
         if let Command::Publish(id) = command {
@@ -162,7 +174,12 @@ fn large(kind: Kind, name: &str, runs: usize) -> Result<Vec<Figure>> {
     for _ in 0..runs {
         let mut state = cluster(kind)?;
         let began = Instant::now();
-        step(&mut state, submit("large", EXECUTORS, NODES as u32, 9), 1_000, None)?;
+        step(
+            &mut state,
+            submit("large", EXECUTORS, NODES as u32, 9),
+            1_000,
+            None,
+        )?;
         first.push(began.elapsed().as_secs_f64() * 1e3);
         let before = placed(&state)?;
         let ids: Vec<_> = state.topologies.keys().cloned().collect();
@@ -176,7 +193,14 @@ fn large(kind: Kind, name: &str, runs: usize) -> Result<Vec<Figure>> {
         for id in state.nodes.keys().skip(1).cloned().collect::<Vec<_>>() {
             let (memory_mb, cpu_percent) = (0.0, 0.0);
             let node = id;
-            state.step(Event::SupervisorHeartbeat { node, memory_mb, cpu_percent }, 8_000)?;
+            state.step(
+                Event::SupervisorHeartbeat {
+                    node,
+                    memory_mb,
+                    cpu_percent,
+                },
+                8_000,
+            )?;
         }
         lost = before.iter().filter(|p| p.2 == "node-0000").count();
         let began = Instant::now();
@@ -190,12 +214,28 @@ fn large(kind: Kind, name: &str, runs: usize) -> Result<Vec<Figure>> {
         unit,
         note,
     };
-    let note = "one topology, 1,000 workers wanted, 12 pools, share 0.2; the whole step and its messages";
+    let note =
+        "one topology, 1,000 workers wanted, 12 pools, share 0.2; the whole step and its messages";
     Ok(vec![
         figure("first_ms", first, "ms", note.to_owned()),
-        figure("again_moves", again, "executors", "laid again, free to move".to_owned()),
-        figure("one_loss_moves", loss, "executors", format!("{lost} executors were on the node")),
-        figure("one_loss_ms", loss_ms, "ms", "from the look that finds it silent".to_owned()),
+        figure(
+            "again_moves",
+            again,
+            "executors",
+            "laid again, free to move".to_owned(),
+        ),
+        figure(
+            "one_loss_moves",
+            loss,
+            "executors",
+            format!("{lost} executors were on the node"),
+        ),
+        figure(
+            "one_loss_ms",
+            loss_ms,
+            "ms",
+            "from the look that finds it silent".to_owned(),
+        ),
     ])
 }
 
@@ -219,7 +259,8 @@ fn submits(runs: usize) -> Result<Figure> {
         name: "scheduler/submit300/s".to_owned(),
         runs: seconds,
         unit: "s",
-        note: "300 topologies of 172 or 173 executors and 20 workers, each written to the store first"
-            .to_owned(),
+        note:
+            "300 topologies of 172 or 173 executors and 20 workers, each written to the store first"
+                .to_owned(),
     })
 }

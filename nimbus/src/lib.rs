@@ -1,6 +1,6 @@
 //! Who decides: what lives where, and what becomes of it.
 //!
-//! * [`lifecycle`], [`scheduler`], [`cluster`], [`place`], [`moves`], [`step`]: the pure heart; `State::step` decides everything.
+//! * [`lifecycle`], [`scheduler`], [`cluster`], [`place`], [`moves`], [`endure`], [`step`]: the pure heart; `State::step` decides everything.
 //! * [`event`], [`model`], [`limits`]: what can happen, what is known, every bound.
 //! * [`stats`]: what workers say about themselves, for the page; soft and bounded.
 //! * [`owner`], [`store`], [`blobs`]: the one task that owns the state, and what it writes.
@@ -9,6 +9,7 @@
 pub mod blobs;
 pub mod cluster;
 pub mod door;
+pub mod endure;
 pub mod error;
 pub mod event;
 pub mod lifecycle;

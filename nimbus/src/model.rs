@@ -6,8 +6,8 @@ use std::sync::Arc;
 use fulmar_api::{Config, TaskId, TopologySpec};
 use serde::{Deserialize, Serialize};
 
-use crate::lifecycle::Status;
 use crate::cluster::Why;
+use crate::lifecycle::Status;
 use crate::limits::{CPU_POINTS, MEMORY_MB};
 use crate::scheduler::plan::Plan;
 use crate::scheduler::policy::Policy;
@@ -88,6 +88,9 @@ pub struct Topology {
     /// What is missing, in words.
     #[serde(default)]
     pub missing: Option<String>,
+    /// Slots or places are missing, and not only a wish unfulfilled.
+    #[serde(default)]
+    pub short: bool,
 }
 
 /// What a rebalance asks for.
@@ -245,6 +248,8 @@ pub struct State {
     pub due: BTreeMap<String, Why>,
     /// Topologies with executors that are about to move.
     pub moving: BTreeSet<String>,
+    /// Node losses that each topology bears, as `endure` found last.
+    pub endures: BTreeMap<String, u32>,
     /// When time was last looked at; 0 before the first look.
     pub looked: u64,
 }
@@ -283,7 +288,12 @@ impl State {
             };
             t.missing.is_some() || t.placed.is_empty() || t.placed.iter().any(here)
         };
-        let ids: Vec<_> = self.topologies.values().filter(touched).map(|t| t.id.clone()).collect();
+        let ids: Vec<_> = self
+            .topologies
+            .values()
+            .filter(touched)
+            .map(|t| t.id.clone())
+            .collect();
         for id in ids {
             self.lay_again(&id, Why::Need);
         }

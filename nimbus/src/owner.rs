@@ -3,16 +3,18 @@
 //! Doors send [`Ask`]s; workers and supervisors listen on watch channels, so that a change reaches
 //! them at once.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fulmar_proto::nimbus as pb;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
+use crate::endure;
 use crate::error::Error;
 use crate::event::{Command, Event};
 use crate::lifecycle;
-use crate::limits::EVENTS_KEPT;
+use crate::limits::{ENDURES_EVERY_MS, EVENTS_KEPT};
 use crate::model::State;
 use crate::scheduler::policy::Policy;
 use crate::stats::Stats;
@@ -60,6 +62,8 @@ pub struct Owner {
     topologies: HashMap<String, watch::Sender<pb::Assignment>>,
     nodes: HashMap<String, watch::Sender<pb::SupervisorAssignment>>,
     node_version: u64,
+    /// Something was decided since the last dry run.
+    changed: bool,
 }
 
 /// Milliseconds since the epoch.
@@ -96,14 +100,31 @@ impl Owner {
             topologies: HashMap::new(),
             nodes: HashMap::new(),
             node_version: 0,
+            changed: true,
         })
     }
 
     /// Runs until every door is closed.
     pub async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
         let mut look = tokio::time::interval(Duration::from_millis(200));
+        let mut endures = tokio::time::interval(Duration::from_millis(ENDURES_EVERY_MS));
+        endures.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // One dry run at a time, beside this task: it may take seconds for a thousand nodes.
+        let mut trying: JoinSet<BTreeMap<String, u32>> = JoinSet::new();
         loop {
             tokio::select! {
+                _ = endures.tick(), if self.changed && trying.is_empty() => {
+                    self.changed = false;
+                    let (state, now) = (self.state.clone(), now_ms());
+                    trying.spawn_blocking(move || endure::endures(&state, now));
+                }
+                Some(found) = trying.join_next() => {
+                    if let Ok(found) = found
+                        && let Err(error) = self.take(Event::Endured(found))
+                    {
+                        tracing::error!(%error, "what topologies endure is not noted");
+                    }
+                }
                 ask = asks.recv() => match ask {
                     Some(ask) => self.answer(ask),
                     None => return,
@@ -165,6 +186,7 @@ impl Owner {
     /// One step and what follows from it. A topology that cannot be stored is not acted upon.
     fn take(&mut self, event: Event) -> Result<(), Error> {
         let commands = self.state.step(event, now_ms())?;
+        self.changed |= !commands.is_empty();
         for command in &commands {
             match command {
                 Command::Store(id) => {

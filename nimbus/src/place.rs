@@ -24,7 +24,10 @@ pub fn place_due(state: &mut State, now: u64, out: &mut Vec<Command>) {
         // A task moves again only when its last move has ended.
         let to_alive = |p: &Placed| p.move_to.as_ref().is_some_and(|(n, _)| state.alive(n, now));
         state.moving.contains(id)
-            && state.topologies.get(id).is_some_and(|t| t.placed.iter().any(to_alive))
+            && state
+                .topologies
+                .get(id)
+                .is_some_and(|t| t.placed.iter().any(to_alive))
     };
     let mut waiting: BTreeSet<String> = BTreeSet::new();
     let mut cluster: Option<Cluster> = None;
@@ -127,6 +130,7 @@ fn apply(
         .flatten()
         .collect();
     let missing = (!missing.is_empty()).then(|| missing.join("; "));
+    t.short = solution.short;
     if t.missing != missing {
         t.missing = missing;
         if let Some(missing) = &t.missing {
@@ -266,9 +270,12 @@ fn evict(
         let nodes = touched_nodes(t, &[]);
         t.placed.clear();
         t.version += 1;
-        t.missing = Some(text.clone());
+        (t.missing, t.short) = (Some(text.clone()), true);
         tell(out, "evicted", &victim, "", format!("{}: {text}", t.name));
-        out.extend([Command::Store(victim.clone()), Command::Publish(victim.clone())]);
+        out.extend([
+            Command::Store(victim.clone()),
+            Command::Publish(victim.clone()),
+        ]);
         out.extend(nodes.into_iter().map(Command::Slots));
         state.moving.remove(&victim);
         state.due.insert(victim, Why::Need);

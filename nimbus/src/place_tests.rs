@@ -75,7 +75,11 @@ impl World {
             for node in heard {
                 let (memory_mb, cpu_percent) = (0.0, 0.0);
                 let node = (*node).to_owned();
-                self.event(Event::SupervisorHeartbeat { node, memory_mb, cpu_percent });
+                self.event(Event::SupervisorHeartbeat {
+                    node,
+                    memory_mb,
+                    cpu_percent,
+                });
             }
             self.event(Event::Look);
             self.open_standbys();
@@ -87,7 +91,10 @@ impl World {
         for t in self.state.topologies.values() {
             for p in &t.placed {
                 if let Some(slot) = p.target() {
-                    ready.entry((slot, t.id.clone())).or_default().push(p.executor());
+                    ready
+                        .entry((slot, t.id.clone()))
+                        .or_default()
+                        .push(p.executor());
                 }
             }
         }
@@ -95,9 +102,21 @@ impl World {
             let incarnation = self.now + u64::from(slot.port);
             let (host, version) = (String::new(), 0);
             let at = slot.clone();
-            self.event(Event::Worker { slot: at, host, topology, incarnation });
+            self.event(Event::Worker {
+                slot: at,
+                host,
+                topology,
+                incarnation,
+            });
             let (memory_mb, cpu_percent) = (0.0, 0.0);
-            self.event(Event::WorkerHeartbeat { slot, incarnation, version, ready, memory_mb, cpu_percent });
+            self.event(Event::WorkerHeartbeat {
+                slot,
+                incarnation,
+                version,
+                ready,
+                memory_mb,
+                cpu_percent,
+            });
         }
     }
 
@@ -107,11 +126,18 @@ impl World {
     }
 
     fn missing(&self, name: &str) -> String {
-        self.state.by_name(name).expect("runs").missing.clone().unwrap_or_default()
+        self.state
+            .by_name(name)
+            .expect("runs")
+            .missing
+            .clone()
+            .unwrap_or_default()
     }
 
     fn was_told(&self, kind: &str, text: &str) -> bool {
-        self.told.iter().any(|(k, t)| *k == kind && t.contains(text))
+        self.told
+            .iter()
+            .any(|(k, t)| *k == kind && t.contains(text))
     }
 }
 
@@ -123,15 +149,29 @@ fn a_topology_of_higher_priority_evicts_a_lower_one_which_comes_back() {
     // 40 executors of 10 % fill the node's 400 points; each worker holds six of 128 MB.
     w.submit("low", 24, "topology.priority: 30").expect("fits");
     assert_eq!(w.missing("low"), "");
-    w.submit("same", 24, "topology.priority: 30").expect("is taken");
-    assert!(w.missing("same").contains("have no place"), "{}", w.missing("same"));
+    w.submit("same", 24, "topology.priority: 30")
+        .expect("is taken");
+    assert!(
+        w.missing("same").contains("have no place"),
+        "{}",
+        w.missing("same")
+    );
     w.submit("high", 12, "topology.priority: 3").expect("fits");
-    assert_eq!((w.missing("high"), w.nodes_of("low").len()), (String::new(), 0));
+    assert_eq!(
+        (w.missing("high"), w.nodes_of("low").len()),
+        (String::new(), 0)
+    );
     assert!(w.was_told("evicted", "evicted for \"high\" of priority 3"));
     assert!(w.nodes_of("high").contains("a"));
-    w.event(Event::Kill { name: "high".into(), wait: Some(0) });
+    w.event(Event::Kill {
+        name: "high".into(),
+        wait: Some(0),
+    });
     w.pass(1, &["a"]);
-    assert_eq!((w.missing("low"), w.nodes_of("low").len()), (String::new(), 1));
+    assert_eq!(
+        (w.missing("low"), w.nodes_of("low").len()),
+        (String::new(), 1)
+    );
 }
 
 #[test]
@@ -139,9 +179,14 @@ fn nobody_is_evicted_when_that_would_not_help() {
     let mut w = World::new("storm.scheduler: resource");
     w.node("a", 4);
     w.submit("low", 12, "topology.priority: 30").expect("fits");
-    w.submit("high", 99, "topology.priority: 3").expect("is taken");
+    w.submit("high", 99, "topology.priority: 3")
+        .expect("is taken");
     assert_eq!(w.nodes_of("low").len(), 1);
-    assert!(w.missing("high").contains("have no place"), "{}", w.missing("high"));
+    assert!(
+        w.missing("high").contains("have no place"),
+        "{}",
+        w.missing("high")
+    );
 }
 
 #[test]
@@ -156,7 +201,10 @@ fn an_isolated_topology_gets_its_nodes_and_others_leave() {
     let (alone, others) = (w.nodes_of("alone"), w.nodes_of("others"));
     assert_eq!((alone.len(), others.len()), (1, 1));
     assert!(alone.is_disjoint(&others), "{alone:?} {others:?}");
-    w.event(Event::Kill { name: "others".into(), wait: Some(0) });
+    w.event(Event::Kill {
+        name: "others".into(),
+        wait: Some(0),
+    });
     w.submit("alone2", 1, "").expect("fits");
     assert!(alone.is_disjoint(&w.nodes_of("alone2")));
 }
@@ -174,7 +222,11 @@ fn a_returned_node_is_used_once_it_has_settled() {
     assert_eq!(w.nodes_of("t").len(), 2);
     let before = w.state.by_name("t").expect("runs").placed.clone();
     w.pass(60, &["a", "b"]);
-    assert_eq!(w.state.by_name("t").expect("runs").placed, before, "it stays");
+    assert_eq!(
+        w.state.by_name("t").expect("runs").placed,
+        before,
+        "it stays"
+    );
 }
 
 #[test]
@@ -199,7 +251,11 @@ fn a_node_that_comes_and_goes_is_quarantined_until_work_lacks_slots() {
 fn a_topology_without_a_slot_starts_when_a_supervisor_comes() {
     let mut w = World::new("");
     w.submit("t", 2, "topology.workers: 2").expect("is taken");
-    assert!(w.missing("t").contains("no free slot"), "{}", w.missing("t"));
+    assert!(
+        w.missing("t").contains("no free slot"),
+        "{}",
+        w.missing("t")
+    );
     w.node("a", 2);
     assert_eq!((w.missing("t"), w.nodes_of("t").len()), (String::new(), 1));
 }
@@ -209,8 +265,14 @@ fn a_wrong_wish_is_refused_at_the_submit() {
     let mut w = World::new("");
     for (conf, words) in [
         ("topology.pool.max.share: 0", "above 0 and at most 1"),
-        ("topology.stable.components: [x]", "there is no component \"x\""),
-        ("topology.ras.constraints: {s: {most: 1}}", "neither maxNodeCoLocationCnt"),
+        (
+            "topology.stable.components: [x]",
+            "there is no component \"x\"",
+        ),
+        (
+            "topology.ras.constraints: {s: {most: 1}}",
+            "neither maxNodeCoLocationCnt",
+        ),
         ("topology.component.cpu.pcore.percent: -5", "from 0 to"),
     ] {
         let e = w.submit("t", 1, conf).expect_err(conf).to_string();
@@ -224,4 +286,24 @@ fn a_wrong_wish_is_refused_at_the_submit() {
     let plan = w.state.plan(&id);
     assert_eq!(plan.components[0].per_node, Some(1));
     assert_eq!(plan.components[0].demand.generic["gpu.count"], 1.0);
+}
+
+#[test]
+fn it_bears_as_many_losses_as_there_are_nodes_to_spare() {
+    let mut w = World::new("");
+    ["a", "b", "c", "d"].iter().for_each(|n| w.node(n, 2));
+    w.submit("t", 4, "topology.workers: 4").expect("fits");
+    // Eight slots, four are needed: two of the nodes may go.
+    let id = w.state.by_name("t").expect("runs").id.clone();
+    assert_eq!(
+        crate::endure::endures(&w.state, w.now),
+        BTreeMap::from([(id, 2)])
+    );
+    w.submit("u", 4, "topology.workers: 4").expect("fits");
+    let found = crate::endure::endures(&w.state, w.now);
+    assert_eq!(found.values().copied().collect::<Vec<_>>(), [0, 0]);
+    w.node("e", 2);
+    let found = crate::endure::endures(&w.state, w.now);
+    // The older one is served first when two go.
+    assert_eq!(found.values().copied().collect::<Vec<_>>(), [2, 1]);
 }

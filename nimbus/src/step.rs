@@ -2,9 +2,9 @@
 //!
 //! Pure: no clock, no I/O, no async.
 
+use crate::cluster::Why;
 use crate::event::{Command, Event, Refusal, Submit};
 use crate::lifecycle::{self, Status, Step, Wish};
-use crate::cluster::Why;
 use crate::limits::{GRACE_MS, LOST_KEPT, NODE_TIMEOUT_MS};
 use crate::model::{Node, Notice, Shape, State, Topology, Worker};
 use crate::scheduler::Slot;
@@ -23,7 +23,9 @@ impl State {
         let mut out = Vec::new();
         let kind = match event {
             Event::Look => Kind::Look,
-            Event::SupervisorHeartbeat { .. } | Event::WorkerHeartbeat { .. } => Kind::Beat,
+            Event::SupervisorHeartbeat { .. }
+            | Event::WorkerHeartbeat { .. }
+            | Event::Endured(_) => Kind::Beat,
             _ => Kind::Change,
         };
         match event {
@@ -87,6 +89,7 @@ impl State {
                     self.heard.insert(slot.node, now);
                 }
             }
+            Event::Endured(endures) => self.endures = endures,
             Event::Look => {}
         }
         self.look(kind, now, &mut out);
@@ -146,6 +149,7 @@ impl State {
             placed: Vec::new(),
             wanted: None,
             missing: None,
+            short: false,
         };
         self.topologies.insert(id.clone(), topology);
         self.plans.insert(id.clone(), plan.into());
@@ -376,7 +380,8 @@ impl State {
         tell(out, "worker_lost", &worker.topology, &slot.node, text);
         if let Some(t) = self.topologies.get_mut(&worker.topology) {
             t.version += 1;
-            out.push(Command::Publish(t.id.clone()));
+            // Stored like every version that is published: after a restart none may be given out twice.
+            out.extend([Command::Store(t.id.clone()), Command::Publish(t.id.clone())]);
         }
     }
 

@@ -88,8 +88,7 @@ pub fn slots(
     }
     for t in state.topologies.values() {
         let places = t.placed.iter().flat_map(cluster::places);
-        let here: BTreeSet<(&str, u16)> =
-            places.filter(|(node, _)| nodes.contains(node)).collect();
+        let here: BTreeSet<(&str, u16)> = places.filter(|(node, _)| nodes.contains(node)).collect();
         if here.is_empty() {
             continue;
         }
@@ -109,12 +108,16 @@ pub fn slots(
             }
         }
     }
-    all.into_iter().map(|(node, s)| (node.to_owned(), s)).collect()
+    all.into_iter()
+        .map(|(node, s)| (node.to_owned(), s))
+        .collect()
 }
 
 /// The slots of one node.
 pub fn slots_of(state: &State, node: &str, version: u64) -> pb::SupervisorAssignment {
-    slots(state, &BTreeSet::from([node]), version).remove(node).unwrap_or_default()
+    slots(state, &BTreeSet::from([node]), version)
+        .remove(node)
+        .unwrap_or_default()
 }
 
 /// A notice on the wire.
@@ -238,7 +241,7 @@ pub fn summary(state: &State, t: &Topology, now: u64) -> pb::TopologySummary {
         health: health.to_owned(),
         health_reason: reason,
         owner: String::new(),
-        endures_losses: 0,
+        endures_losses: state.endures.get(&t.id).copied().unwrap_or(0),
     }
 }
 

@@ -151,7 +151,11 @@ impl SupervisorConfig {
             let text = format!("\"{other}\": spot, on-demand or unknown");
             return Err(config(LIFE_CYCLE, text));
         }
-        if let Some((name, amount)) = self.resources.iter().find(|(_, n)| !(0.0..=1e12).contains(*n)) {
+        if let Some((name, amount)) = self
+            .resources
+            .iter()
+            .find(|(_, n)| !(0.0..=1e12).contains(*n))
+        {
             let text = format!("{name} is {amount}: from 0 to 1e12");
             return Err(config(RESOURCES, text));
         }
@@ -217,8 +221,14 @@ mod tests {
         let text = "supervisor.resources.map: {gpu.count: 2}\nsupervisor.memory.capacity.mb: 8000\n\
                     supervisor.zone: z1\nsupervisor.pool: big\nsupervisor.life.cycle: on-demand\n";
         let c = from(text).expect("fits");
-        assert_eq!((c.resources["gpu.count"], c.resources[MEMORY]), (2.0, 8000.0));
-        assert_eq!((c.zone.as_deref(), c.pool.as_deref()), (Some("z1"), Some("big")));
+        assert_eq!(
+            (c.resources["gpu.count"], c.resources[MEMORY]),
+            (2.0, 8000.0)
+        );
+        assert_eq!(
+            (c.zone.as_deref(), c.pool.as_deref()),
+            (Some("z1"), Some("big"))
+        );
     }
 
     #[test]

@@ -61,7 +61,9 @@ pub struct Args {
 }
 
 fn resource(text: &str) -> Result<(String, f64), String> {
-    let parted = text.split_once('=').and_then(|(name, n)| Some((name, n.parse().ok()?)));
+    let parted = text
+        .split_once('=')
+        .and_then(|(name, n)| Some((name, n.parse().ok()?)));
     let parted = parted.filter(|(name, _)| !name.is_empty());
     let (name, amount) = parted.ok_or("of the form NAME=AMOUNT, for example gpu.count=2")?;
     Ok((name.to_owned(), amount))
@@ -78,7 +80,9 @@ fn placement(config: &mut SupervisorConfig, args: &Args) {
         *own = given.clone().or(own.take());
     }
     let cpu = args.cpu.map(|n| ("supervisor.cpu.capacity".to_owned(), n));
-    let memory = args.memory.map(|n| ("supervisor.memory.capacity.mb".to_owned(), n));
+    let memory = args
+        .memory
+        .map(|n| ("supervisor.memory.capacity.mb".to_owned(), n));
     config.resources.extend(cpu.into_iter().chain(memory));
     config.resources.extend(args.resource.iter().cloned());
 }

@@ -265,7 +265,9 @@ impl<'p> Pick<'p> {
     fn spread(&mut self) -> FxHashMap<Place, Place> {
         let mut moved: FxHashMap<Place, Place> = FxHashMap::default();
         for _ in 0..self.slots.len() {
-            let Some((from, to)) = self.uneven() else { break };
+            let Some((from, to)) = self.uneven() else {
+                break;
+            };
             let load = self.give_back(from);
             self.take(to, load);
             let origin = moved.iter().find(|(_, t)| **t == from).map(|(o, _)| *o);

@@ -101,7 +101,10 @@ mod tests {
         ]);
         let reserved = reserve(&BTreeMap::from([("a", 2)]), &nodes);
         assert_eq!(reserved, BTreeMap::from([("n1", "a"), ("n2", "a")]));
-        assert_eq!(reserve(&BTreeMap::from([("a", 1)]), &nodes), BTreeMap::from([("n2", "a")]));
+        assert_eq!(
+            reserve(&BTreeMap::from([("a", 1)]), &nodes),
+            BTreeMap::from([("n2", "a")])
+        );
         let text = missing("a", 4, &reserved).expect("lacks two");
         assert!(text.contains("4 nodes, 2 can be had"), "{text}");
     }

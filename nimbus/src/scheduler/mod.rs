@@ -20,9 +20,7 @@ pub mod resource;
 mod tests;
 mod words;
 
-pub use model::{
-    Component, Executor, Kind, Node, Problem, Resources, Rules, Slot, Solution,
-};
+pub use model::{Component, Executor, Kind, Node, Problem, Resources, Rules, Slot, Solution};
 
 /// Solves one topology.
 pub fn solve(problem: &Problem) -> Solution {

@@ -43,8 +43,12 @@ impl Plan {
             own.merge(&c.conf);
             components.push(component(&c.id, &own)?);
         }
-        let index: BTreeMap<&str, usize> =
-            spec.components.iter().map(|c| c.id.as_str()).zip(0..).collect();
+        let index: BTreeMap<&str, usize> = spec
+            .components
+            .iter()
+            .map(|c| c.id.as_str())
+            .zip(0..)
+            .collect();
         for name in conf.strings(STABLE).map_err(text)? {
             components[find(&index, STABLE, &name)?].stable = true;
         }
@@ -95,8 +99,12 @@ fn rules(conf: &Config) -> Result<Rules, String> {
         heap: amount(conf, "topology.worker.max.heap.size.mb", 768.0)?,
         one_executor: flag("topology.ras.one.executor.per.worker")?,
         one_component: flag("topology.ras.one.component.per.worker")?,
-        favored: conf.strings("topology.scheduler.favored.nodes").map_err(text)?,
-        unfavored: conf.strings("topology.scheduler.unfavored.nodes").map_err(text)?,
+        favored: conf
+            .strings("topology.scheduler.favored.nodes")
+            .map_err(text)?,
+        unfavored: conf
+            .strings("topology.scheduler.unfavored.nodes")
+            .map_err(text)?,
         ..Rules::default()
     })
 }
@@ -119,9 +127,13 @@ fn component(id: &str, conf: &Config) -> Result<Component, String> {
     let mut generic = BTreeMap::new();
     if let Some(Value::Map(map)) = conf.get(MAP) {
         for (name, value) in map.iter() {
-            let number = value.as_float().or_else(|| value.as_str()?.trim().parse().ok());
+            let number = value
+                .as_float()
+                .or_else(|| value.as_str()?.trim().parse().ok());
             let Some(number) = number else {
-                return Err(format!("{MAP}: {name} of \"{id}\" is {value}: wanted a number"));
+                return Err(format!(
+                    "{MAP}: {name} of \"{id}\" is {value}: wanted a number"
+                ));
             };
             let number = checked(name, number)?;
             match name.as_str() {

@@ -133,7 +133,10 @@ mod tests {
              blacklist.scheduler.tolerance.count: 2\n",
         )
         .expect("fits");
-        assert_eq!((p.kind, p.settle, p.quarantine.count), (Kind::Resource, 1_500, 2));
+        assert_eq!(
+            (p.kind, p.settle, p.quarantine.count),
+            (Kind::Resource, 1_500, 2)
+        );
         assert_eq!(p.machines, BTreeMap::from([("a".to_owned(), 2)]));
         for (yaml, word) in [
             ("storm.scheduler: mine", "not one of"),

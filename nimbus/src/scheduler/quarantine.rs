@@ -51,14 +51,21 @@ impl Quarantine {
         }
         r.last = now;
         r.faults.push_back(now);
-        while r.faults.front().is_some_and(|t| now.saturating_sub(*t) > limits.within) {
+        while r
+            .faults
+            .front()
+            .is_some_and(|t| now.saturating_sub(*t) > limits.within)
+        {
             r.faults.pop_front();
         }
         if r.faults.len() < limits.count {
             return None;
         }
         r.faults.clear();
-        let time = limits.base.saturating_mul(1 << r.level.min(30)).min(limits.most);
+        let time = limits
+            .base
+            .saturating_mul(1 << r.level.min(30))
+            .min(limits.most);
         r.level += 1;
         r.until = now + time;
         Some(r.until)
@@ -71,7 +78,9 @@ impl Quarantine {
 
     /// Quarantines that ended after `since` and by `now`.
     pub fn ended(&self, since: u64, now: u64) -> bool {
-        self.nodes.values().any(|r| since < r.until && r.until <= now)
+        self.nodes
+            .values()
+            .any(|r| since < r.until && r.until <= now)
     }
 
     /// Ends every quarantine now, for work lacks slots; answers whose.
@@ -89,7 +98,8 @@ impl Quarantine {
             return;
         }
         let quiet = limits.most.max(limits.within);
-        self.nodes.retain(|_, r| now.saturating_sub(r.last) <= quiet);
+        self.nodes
+            .retain(|_, r| now.saturating_sub(r.last) <= quiet);
         // Many at once, so that the next ones cost nothing.
         let mut times: Vec<u64> = self.nodes.values().map(|r| r.last).collect();
         times.sort_unstable();

@@ -155,7 +155,8 @@ impl<'p> Pack<'p> {
         for pool in &mut self.fresh {
             pool.sort_by_key(|i| {
                 let n = &nodes[*i as usize];
-                let rank = i8::from(named(&rules.favored, n)) - i8::from(named(&rules.unfavored, n));
+                let rank =
+                    i8::from(named(&rules.favored, n)) - i8::from(named(&rules.unfavored, n));
                 let room = &self.room[*i as usize];
                 (rank, room.memory as i64, room.cpu as i64, Reverse(*i))
             });
@@ -226,7 +227,10 @@ impl<'p> Pack<'p> {
         let port = match open {
             Some(w) => w.port,
             None if c.on_heap > self.problem.rules.heap => return None,
-            None => *n.ports.iter().find(|p| workers.iter().all(|w| w.port != **p))?,
+            None => *n
+                .ports
+                .iter()
+                .find(|p| workers.iter().all(|w| w.port != **p))?,
         };
         Some((node, port))
     }
@@ -245,12 +249,17 @@ impl<'p> Pack<'p> {
         let Some(c) = self.problem.components.get(component) else {
             return false;
         };
-        let here = self.by_node.get(&(place.0, component)).copied().unwrap_or(0);
-        let worker = self.workers[place.0 as usize].iter().find(|w| w.port == place.1);
+        let here = self
+            .by_node
+            .get(&(place.0, component))
+            .copied()
+            .unwrap_or(0);
+        let worker = self.workers[place.0 as usize]
+            .iter()
+            .find(|w| w.port == place.1);
         // A node that takes nothing new keeps what it has; one unheard since a restart has no figures.
         let room = !self.ground.node(place).open || self.room[place.0 as usize].holds(&c.demand);
-        room
-            && c.per_node.is_none_or(|m| here < m)
+        room && c.per_node.is_none_or(|m| here < m)
             && match worker {
                 Some(w) => self.worker_takes(w, component),
                 None => c.on_heap <= self.problem.rules.heap,

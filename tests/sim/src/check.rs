@@ -77,7 +77,11 @@ pub fn healed(state: &State, nodes: &[Node]) -> Result<(), String> {
         for p in &t.placed {
             let node = by_id.get(p.node.as_str()).filter(|n| n.alive);
             let Some(node) = node else {
-                return sick(format!("{:?} lies on {}, which is dead", p.executor(), p.node));
+                return sick(format!(
+                    "{:?} lies on {}, which is dead",
+                    p.executor(),
+                    p.node
+                ));
             };
             if p.move_to.is_some() {
                 return sick(format!("{:?} moves for ever", p.executor()));

@@ -59,14 +59,24 @@ pub fn ask(rng: &mut Rng) -> (&'static str, Event) {
     let workers = 1 + rng.below(3) as usize;
     let event = match rng.below(8) {
         0..=2 => submit(name, workers),
-        3 => Event::Kill { name: name.to_owned(), wait },
-        4 | 5 => Event::Activate { name: name.to_owned(), active: rng.one_in(2) },
+        3 => Event::Kill {
+            name: name.to_owned(),
+            wait,
+        },
+        4 | 5 => Event::Activate {
+            name: name.to_owned(),
+            active: rng.one_in(2),
+        },
         _ => {
             let shape = Shape {
                 workers: Some(workers),
                 executors: BTreeMap::from([("bolt".to_owned(), 1 + rng.below(4) as u32)]),
             };
-            Event::Rebalance { name: name.to_owned(), wait, shape }
+            Event::Rebalance {
+                name: name.to_owned(),
+                wait,
+                shape,
+            }
         }
     };
     (name, event)
@@ -93,13 +103,22 @@ fn submit(name: &str, workers: usize) -> Event {
 
 impl Ledger {
     /// Notes what became of a question. Answers which promise a refusal breaks.
-    pub fn note(&mut self, name: &'static str, event: &Event, outcome: Outcome<'_>) -> Result<(), String> {
+    pub fn note(
+        &mut self,
+        name: &'static str,
+        event: &Event,
+        outcome: Outcome<'_>,
+    ) -> Result<(), String> {
         let known = self.0.entry(name).or_default();
         match outcome {
             Outcome::Acknowledged => match event {
                 Event::Submit(s) => {
                     let workers = s.conf.int_or("topology.workers", 1).unwrap_or(1) as usize;
-                    *known = Known { life: Life::Alive, active: Some(true), workers: Some(workers) };
+                    *known = Known {
+                        life: Life::Alive,
+                        active: Some(true),
+                        workers: Some(workers),
+                    };
                 }
                 Event::Kill { .. } => known.life = Life::Killed,
                 Event::Activate { active, .. } => known.active = Some(*active),
@@ -107,17 +126,29 @@ impl Ledger {
                 _ => {}
             },
             Outcome::Died => match event {
-                Event::Submit(_) => *known = Known { life: Life::Unsure, active: None, workers: None },
+                Event::Submit(_) => {
+                    *known = Known {
+                        life: Life::Unsure,
+                        active: None,
+                        workers: None,
+                    }
+                }
                 Event::Kill { .. } => known.life = Life::Unsure,
                 Event::Activate { .. } => known.active = None,
                 _ => known.workers = None,
             },
             Outcome::Refused(Refusal::NotAlive(_)) => match known.life {
-                Life::Alive => return Err(format!("nothing acknowledged is forgotten: {name} was submitted, and Nimbus knows none")),
+                Life::Alive => {
+                    return Err(format!(
+                        "nothing acknowledged is forgotten: {name} was submitted, and Nimbus knows none"
+                    ));
+                }
                 _ => known.life = Life::Absent,
             },
             Outcome::Refused(Refusal::AlreadyAlive(_)) if known.life == Life::Absent => {
-                return Err(format!("nothing acknowledged is forgotten: {name} is gone, and Nimbus has one"));
+                return Err(format!(
+                    "nothing acknowledged is forgotten: {name} is gone, and Nimbus has one"
+                ));
             }
             // Nimbus died over this name before: now we know that there is one.
             Outcome::Refused(_) => {}
@@ -130,16 +161,35 @@ impl Ledger {
         for (name, known) in &self.0 {
             let t = state.by_name(name);
             match (known.life, t) {
-                (Life::Alive, None) => return Err(format!("nothing acknowledged is forgotten: {name} was submitted and is not there")),
-                (Life::Killed, Some(t)) => return Err(format!("a killed topology ends: {name} was killed and is {:?}", t.status)),
-                (Life::Absent, Some(_)) => return Err(format!("nothing acknowledged is forgotten: {name} was gone and is there")),
+                (Life::Alive, None) => {
+                    return Err(format!(
+                        "nothing acknowledged is forgotten: {name} was submitted and is not there"
+                    ));
+                }
+                (Life::Killed, Some(t)) => {
+                    return Err(format!(
+                        "a killed topology ends: {name} was killed and is {:?}",
+                        t.status
+                    ));
+                }
+                (Life::Absent, Some(_)) => {
+                    return Err(format!(
+                        "nothing acknowledged is forgotten: {name} was gone and is there"
+                    ));
+                }
                 (Life::Alive, Some(t)) => {
                     let active = t.status == Status::Active;
                     if known.active.is_some_and(|a| a != active) {
-                        return Err(format!("nothing acknowledged is forgotten: {name} should be active {:?} and is {:?}", known.active, t.status));
+                        return Err(format!(
+                            "nothing acknowledged is forgotten: {name} should be active {:?} and is {:?}",
+                            known.active, t.status
+                        ));
                     }
                     if known.workers.is_some_and(|w| w != t.workers) {
-                        return Err(format!("nothing acknowledged is forgotten: {name} should have {:?} workers and has {}", known.workers, t.workers));
+                        return Err(format!(
+                            "nothing acknowledged is forgotten: {name} should have {:?} workers and has {}",
+                            known.workers, t.workers
+                        ));
                     }
                 }
                 _ => {}

@@ -20,7 +20,9 @@ use clap::Parser;
 use world::World;
 
 #[derive(Parser)]
-#[command(about = "Simulates Nimbus with crashes, losses, notices, restarts, and late and repeated messages")]
+#[command(
+    about = "Simulates Nimbus with crashes, losses, notices, restarts, and late and repeated messages"
+)]
 struct Args {
     /// Seeds A to B, B left out.
     #[arg(long, value_name = "A..B", value_parser = seeds)]
@@ -34,7 +36,9 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
     let parted = text.split_once("..");
     let range = parted.and_then(|(a, b)| Some(a.parse().ok()?..b.parse().ok()?));
     let range = range.filter(|r: &Range<u64>| !r.is_empty());
-    range.ok_or_else(|| format!("\"{text}\" is not of the form A..B with A below B, for example 0..1000"))
+    range.ok_or_else(|| {
+        format!("\"{text}\" is not of the form A..B with A below B, for example 0..1000")
+    })
 }
 
 fn main() -> ExitCode {
@@ -56,6 +60,9 @@ fn main() -> ExitCode {
         }
     }
     let seconds = began.elapsed().as_secs_f64();
-    println!("{} seeds, {steps} steps of Nimbus, {seconds:.1} s: every invariant held", last - first);
+    println!(
+        "{} seeds, {steps} steps of Nimbus, {seconds:.1} s: every invariant held",
+        last - first
+    );
     ExitCode::SUCCESS
 }

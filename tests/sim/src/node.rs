@@ -99,7 +99,12 @@ impl Process {
             ((x.first_task, x.last_task), e.epoch)
         };
         let runs: Vec<_> = a.executors.iter().filter(mine).map(executor).collect();
-        self.ready = a.standby.iter().filter(mine).map(|e| executor(e).0).collect();
+        self.ready = a
+            .standby
+            .iter()
+            .filter(mine)
+            .map(|e| executor(e).0)
+            .collect();
         self.runs = runs.iter().map(|(e, _)| *e).collect();
         runs
     }

@@ -116,7 +116,9 @@ impl World {
         self.ledger.compare(&nimbus.state)?;
         let stored: BTreeSet<_> = self.disk.keys().collect();
         if stored != nimbus.state.topologies.keys().collect() {
-            return Err(format!("nothing acknowledged is forgotten: the store holds {stored:?}"));
+            return Err(format!(
+                "nothing acknowledged is forgotten: the store holds {stored:?}"
+            ));
         }
         check::healed(&nimbus.state, &self.nodes)
     }
@@ -189,7 +191,11 @@ impl World {
     fn notice(&mut self, i: usize) {
         let deadline = self.now + 3_000 + self.rng.below(20_000);
         self.nodes[i].deadline = Some(deadline);
-        self.say(format!("{} is to end in {} ms", self.nodes[i].id, deadline - self.now));
+        self.say(format!(
+            "{} is to end in {} ms",
+            self.nodes[i].id,
+            deadline - self.now
+        ));
         self.post(Mail::Notice(i, Some(deadline)));
     }
 
@@ -214,7 +220,13 @@ impl World {
                 self.start(i);
             }
         }
-        while self.nodes.iter().filter(|n| n.deadline.is_none() && !n.gone).count() < 5 {
+        while self
+            .nodes
+            .iter()
+            .filter(|n| n.deadline.is_none() && !n.gone)
+            .count()
+            < 5
+        {
             self.new_node();
         }
     }
@@ -257,7 +269,10 @@ impl World {
             t.status = lifecycle::after_restart(t.status, 30_000, self.now);
             state.topologies.insert(t.id.clone(), t);
         }
-        self.say(format!("Nimbus starts with {} topologies", state.topologies.len()));
+        self.say(format!(
+            "Nimbus starts with {} topologies",
+            state.topologies.len()
+        ));
         self.nimbus = Some(Nimbus {
             life: self.lives,
             state,
@@ -276,7 +291,8 @@ impl World {
             delay += self.rng.below(4_000);
         }
         self.posted += 1;
-        self.mail.insert((self.now + delay, self.posted), (life, mail.clone()));
+        self.mail
+            .insert((self.now + delay, self.posted), (life, mail.clone()));
         if self.faults && self.rng.one_in(30) {
             let again = self.now + self.rng.below(2_000);
             self.posted += 1;
@@ -299,7 +315,11 @@ impl World {
             if !condemned && !self.nodes[i].processes.contains_key(&port) && self.rng.one_in(4) {
                 self.incarnations += 1;
                 let incarnation = self.incarnations;
-                let process = Process { topology, incarnation, ..Process::default() };
+                let process = Process {
+                    topology,
+                    incarnation,
+                    ..Process::default()
+                };
                 self.nodes[i].processes.insert(port, process);
             }
         }
@@ -351,7 +371,9 @@ impl World {
 
     fn work(&mut self, i: usize, port: u16) -> Result<(), String> {
         let late = self.rng.one_in(3);
-        let Some(nimbus) = &self.nimbus else { return Ok(()) };
+        let Some(nimbus) = &self.nimbus else {
+            return Ok(());
+        };
         let Some(p) = self.nodes[i].processes.get_mut(&port) else {
             return Ok(());
         };
@@ -368,7 +390,8 @@ impl World {
             None => (p.runs.clear(), p.ready.clear()).0,
             Some(a) if !late => {
                 let runs = p.take(a);
-                let (topology, version, incarnation) = (p.topology.clone(), p.version, p.incarnation);
+                let (topology, version, incarnation) =
+                    (p.topology.clone(), p.version, p.incarnation);
                 self.owners.note(&topology, version, incarnation, &runs)?;
             }
             Some(_) => {}
@@ -415,7 +438,11 @@ impl World {
         let told: Vec<String> = commands.iter().filter_map(tale).collect();
         told.into_iter().for_each(|text| self.say(text));
         let dies = self.faults && !commands.is_empty() && self.rng.one_in(250);
-        let last = if dies { self.rng.below(2 * commands.len() as u64 + 1) } else { u64::MAX };
+        let last = if dies {
+            self.rng.below(2 * commands.len() as u64 + 1)
+        } else {
+            u64::MAX
+        };
         let mut at = 0;
         for command in &commands {
             if at == last {
@@ -477,20 +504,30 @@ impl World {
             Mail::Supervisor(i) => self.hear_supervisor(i, life),
             Mail::SupervisorBeat(i) => {
                 let node = self.nodes[i].id.clone();
-                let known = self.nimbus.as_ref().is_some_and(|n| n.state.nodes.contains_key(&node));
+                let known = self
+                    .nimbus
+                    .as_ref()
+                    .is_some_and(|n| n.state.nodes.contains_key(&node));
                 if !known {
                     (self.nodes[i].linked, self.nodes[i].asking) = (None, false);
                     return;
                 }
                 let (memory_mb, cpu_percent) = (0.0, 0.0);
-                self.take(Event::SupervisorHeartbeat { node, memory_mb, cpu_percent });
+                self.take(Event::SupervisorHeartbeat {
+                    node,
+                    memory_mb,
+                    cpu_percent,
+                });
             }
             Mail::Worker(i, port, incarnation, topology) => {
                 self.hear_worker(i, port, incarnation, topology, life);
             }
             Mail::WorkerBeat(i, port, incarnation, version, ready) => {
                 let slot = self.slot(i, port);
-                let known = self.nimbus.as_ref().and_then(|n| n.state.workers.get(&slot));
+                let known = self
+                    .nimbus
+                    .as_ref()
+                    .and_then(|n| n.state.workers.get(&slot));
                 if known.is_none_or(|w| w.incarnation != incarnation) {
                     if let Some(p) = self.own(i, port, incarnation) {
                         (p.linked, p.asking) = (None, false);
@@ -498,11 +535,22 @@ impl World {
                     return;
                 }
                 let (memory_mb, cpu_percent) = (0.0, 0.0);
-                self.take(Event::WorkerHeartbeat { slot, incarnation, version, ready, memory_mb, cpu_percent });
+                self.take(Event::WorkerHeartbeat {
+                    slot,
+                    incarnation,
+                    version,
+                    ready,
+                    memory_mb,
+                    cpu_percent,
+                });
             }
             Mail::Exit(i, port, incarnation) => {
                 let (slot, how) = (self.slot(i, port), "signal 9".to_owned());
-                self.take(Event::WorkerExit { slot, incarnation, how });
+                self.take(Event::WorkerExit {
+                    slot,
+                    incarnation,
+                    how,
+                });
             }
             Mail::Notice(i, deadline) => {
                 let node = self.nodes[i].id.clone();
@@ -517,7 +565,10 @@ impl World {
     }
 
     fn slot(&self, i: usize, port: u16) -> Slot {
-        Slot { node: self.nodes[i].id.clone(), port }
+        Slot {
+            node: self.nodes[i].id.clone(),
+            port,
+        }
     }
 
     fn own(&mut self, i: usize, port: u16, incarnation: u64) -> Option<&mut Process> {
@@ -537,9 +588,14 @@ impl World {
         if self.take(Event::Supervisor(Box::new(node))).is_none() {
             return;
         }
-        let Some(nimbus) = &mut self.nimbus else { return };
+        let Some(nimbus) = &mut self.nimbus else {
+            return;
+        };
         let state = &nimbus.state;
-        nimbus.slots.entry(id.clone()).or_insert_with(|| wire::slots_of(state, &id, 0));
+        nimbus
+            .slots
+            .entry(id.clone())
+            .or_insert_with(|| wire::slots_of(state, &id, 0));
         if self.nodes[i].alive && self.now >= self.nodes[i].cut_until {
             (self.nodes[i].linked, self.nodes[i].asking) = (Some(life), false);
         }
@@ -552,7 +608,12 @@ impl World {
     fn hear_worker(&mut self, i: usize, port: u16, incarnation: u64, topology: String, life: u64) {
         let (slot, host) = (self.slot(i, port), self.nodes[i].id.clone());
         let id = topology.clone();
-        match self.take(Event::Worker { slot, host, topology, incarnation }) {
+        match self.take(Event::Worker {
+            slot,
+            host,
+            topology,
+            incarnation,
+        }) {
             None => {}
             Some(Err(_)) => {
                 // It ends, and its supervisor starts another life.
@@ -561,9 +622,14 @@ impl World {
                 }
             }
             Some(Ok(())) => {
-                let Some(nimbus) = &mut self.nimbus else { return };
+                let Some(nimbus) = &mut self.nimbus else {
+                    return;
+                };
                 let state = &nimbus.state;
-                nimbus.topologies.entry(id.clone()).or_insert_with(|| wire::assignment(state, &id));
+                nimbus
+                    .topologies
+                    .entry(id.clone())
+                    .or_insert_with(|| wire::assignment(state, &id));
                 if let Some(p) = self.own(i, port, incarnation) {
                     (p.linked, p.asking) = (Some(life), false);
                 }

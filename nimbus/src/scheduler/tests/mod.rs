@@ -55,7 +55,11 @@ fn problem(kind: Kind) -> impl Strategy<Value = Problem> {
                 })
                 .collect(),
             workers,
-            nodes: nodes.into_iter().enumerate().map(|(i, d)| node(i, d)).collect(),
+            nodes: nodes
+                .into_iter()
+                .enumerate()
+                .map(|(i, d)| node(i, d))
+                .collect(),
             current: BTreeMap::new(),
             rules: Rules {
                 kind,
@@ -77,12 +81,16 @@ fn by_slot(placed: &BTreeMap<Executor, Slot>) -> BTreeMap<&Slot, usize> {
 
 /// Executors by component and pool.
 fn by_pool(p: &Problem, placed: &BTreeMap<Executor, Slot>) -> BTreeMap<(usize, String), usize> {
-    let pools: BTreeMap<&str, &str> =
-        p.nodes.iter().map(|n| (n.id.as_str(), n.pool.as_str())).collect();
+    let pools: BTreeMap<&str, &str> = p
+        .nodes
+        .iter()
+        .map(|n| (n.id.as_str(), n.pool.as_str()))
+        .collect();
     let mut all = BTreeMap::new();
     for (e, c) in &p.executors {
         if let Some(slot) = placed.get(e) {
-            *all.entry((*c, pools[slot.node.as_str()].to_owned())).or_default() += 1;
+            *all.entry((*c, pools[slot.node.as_str()].to_owned()))
+                .or_default() += 1;
         }
     }
     all

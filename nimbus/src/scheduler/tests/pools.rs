@@ -41,15 +41,30 @@ fn laws(mut p: Problem) -> std::result::Result<(), TestCaseError> {
     for ((c, pool), n) in by_pool(&p, &solution.placed) {
         let cap = p.rules.cap(sizes(&p)[c]);
         let held = n <= cap || !feasible(&p, c) || p.components[c].stable;
-        prop_assert!(held, "{n} of component {c} in {pool}: {:?}", solution.missing);
+        prop_assert!(
+            held,
+            "{n} of component {c} in {pool}: {:?}",
+            solution.missing
+        );
     }
-    let stable: BTreeSet<&str> =
-        p.nodes.iter().filter(|n| n.stable).map(|n| n.id.as_str()).collect();
+    let stable: BTreeSet<&str> = p
+        .nodes
+        .iter()
+        .filter(|n| n.stable)
+        .map(|n| n.id.as_str())
+        .collect();
     for (e, c) in &p.executors {
-        let on_demand = solution.placed.get(e).is_none_or(|s| stable.contains(s.node.as_str()));
+        let on_demand = solution
+            .placed
+            .get(e)
+            .is_none_or(|s| stable.contains(s.node.as_str()));
         let wants = p.components[*c].stable && any_stable && p.executors.len() >= 8;
         // A share that on-demand pools cannot hold comes second.
-        prop_assert!(on_demand || !wants || !feasible(&p, *c), "{:?}", solution.missing);
+        prop_assert!(
+            on_demand || !wants || !feasible(&p, *c),
+            "{:?}",
+            solution.missing
+        );
     }
     Ok(())
 }
@@ -166,5 +181,8 @@ fn a_share_needs_workers_in_several_pools() {
     let mut p = two_pools(Kind::Even);
     p.workers = 1;
     let solution = solve(&p);
-    assert_eq!((solution.missing, nodes_of(&solution.placed).len()), (None, 2));
+    assert_eq!(
+        (solution.missing, nodes_of(&solution.placed).len()),
+        (None, 2)
+    );
 }

@@ -22,7 +22,13 @@ fn within_limits(p: &Problem, placed: &BTreeMap<Executor, Slot>) -> Result<(), T
     }
     for n in &p.nodes {
         let used = nodes.remove(n.id.as_str()).unwrap_or_default();
-        prop_assert!(n.room.holds(&used), "{}: {} of {}", n.id, used.words(), n.room.words());
+        prop_assert!(
+            n.room.holds(&used),
+            "{}: {} of {}",
+            n.id,
+            used.words(),
+            n.room.words()
+        );
     }
     prop_assert!(heaps.values().all(|h| *h <= p.rules.heap + 1e-6));
     for ((_, c), n) in counts {
@@ -118,9 +124,15 @@ fn what_is_missing_is_said_with_the_figures() {
     };
     let mut p = one_node();
     p.nodes[0].room.memory = 1_200.0;
-    says(&p, "2 of 4 executors of \"count\" have no place: each needs 500 MB, 50 % CPU, the node with most memory has 200 MB");
+    says(
+        &p,
+        "2 of 4 executors of \"count\" have no place: each needs 500 MB, 50 % CPU, the node with most memory has 200 MB",
+    );
     p.nodes[0].room.memory = 9_000.0;
-    p.components[0].demand.generic.insert("gpu.count".into(), 1.0);
+    p.components[0]
+        .demand
+        .generic
+        .insert("gpu.count".into(), 1.0);
     says(&p, "1 gpu.count");
     p.nodes[0].room.generic.insert("gpu.count".into(), 4.0);
     assert_eq!(solve(&p).missing, None);
