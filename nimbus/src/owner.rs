@@ -4,11 +4,10 @@
 //! them at once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fulmar_proto::nimbus as pb;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
 
 use crate::endure;
 use crate::error::Error;
@@ -73,6 +72,17 @@ pub fn now_ms() -> u64 {
         .map_or(0, |d| d.as_millis() as u64)
 }
 
+/// What topologies endure, and how long it took to find out.
+type Tried = (BTreeMap<String, u32>, Duration);
+
+/// The outcome of a dry run; never, while there is none.
+async fn tried(trying: &mut Option<oneshot::Receiver<Tried>>) -> Option<Tried> {
+    match trying {
+        Some(run) => run.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
 impl Owner {
     /// Takes over what is stored. Waits that were under way begin anew.
     ///
@@ -109,19 +119,29 @@ impl Owner {
         let mut look = tokio::time::interval(Duration::from_millis(200));
         let mut endures = tokio::time::interval(Duration::from_millis(ENDURES_EVERY_MS));
         endures.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        // One dry run at a time, beside this task: it may take seconds for a thousand nodes.
-        let mut trying: JoinSet<BTreeMap<String, u32>> = JoinSet::new();
+        // One dry run at a time, in a thread that nobody waits for at the end: it may take seconds for a
+        // thousand nodes.
+        let mut trying: Option<oneshot::Receiver<Tried>> = None;
+        let mut rest = Instant::now();
         loop {
             tokio::select! {
-                _ = endures.tick(), if self.changed && trying.is_empty() => {
+                _ = endures.tick(), if self.changed && trying.is_none() && rest <= Instant::now() => {
                     self.changed = false;
                     let (state, now) = (self.state.clone(), now_ms());
-                    trying.spawn_blocking(move || endure::endures(&state, now));
+                    let (tx, rx) = oneshot::channel();
+                    std::thread::spawn(move || {
+                        let began = Instant::now();
+                        // Nimbus may have ended meanwhile.
+                        let _ = tx.send((endure::endures(&state, now), began.elapsed()));
+                    });
+                    trying = Some(rx);
                 }
-                Some(found) = trying.join_next() => {
-                    if let Ok(found) = found
-                        && let Err(error) = self.take(Event::Endured(found))
-                    {
+                found = tried(&mut trying) => {
+                    trying = None;
+                    let Some((found, took)) = found else { continue };
+                    // A tenth of a core at most.
+                    rest = Instant::now() + 10 * took;
+                    if let Err(error) = self.take(Event::Endured(found)) {
                         tracing::error!(%error, "what topologies endure is not noted");
                     }
                 }
