@@ -26,16 +26,7 @@ pub fn finish_moves(state: &mut State, id: &str, now: u64, out: &mut Vec<Command
         let worker = p.target().and_then(|s| state.workers.get(&s));
         worker.is_some_and(|w| w.topology == id && w.ready.contains(&p.executor()))
     });
-    let urgent = moves.iter().any(|p| {
-        let deadline = state.nodes.get(&p.node).and_then(|n| {
-            n.notices
-                .iter()
-                .filter(|n| n.sentence)
-                .map(|n| n.deadline_ms)
-                .min()
-        });
-        deadline.is_some_and(|d| now + DEADLINE_MARGIN_MS >= d) || !state.alive(&p.node, now)
-    });
+    let urgent = moves.iter().any(|p| is_urgent(state, &p.node, now));
     let since = moves
         .iter()
         .filter_map(|p| state.workers.get(&p.target()?))
@@ -82,6 +73,14 @@ pub fn finish_moves(state: &mut State, id: &str, now: u64, out: &mut Vec<Command
     // What was left is free for those who lack something; and it may have to move on.
     state.room_changed(None);
     state.lay_again(id, Why::Need);
+}
+
+/// Whether what lies on a node must leave now, ready or not.
+fn is_urgent(state: &State, node: &str, now: u64) -> bool {
+    let notices = state.nodes.get(node).map(|n| &n.notices);
+    let sentences = notices.into_iter().flatten().filter(|n| n.sentence);
+    let deadline = sentences.map(|n| n.deadline_ms).min();
+    deadline.is_some_and(|d| now + DEADLINE_MARGIN_MS >= d) || !state.alive(node, now)
 }
 
 /// Notes the condemned nodes that hold nothing any more.

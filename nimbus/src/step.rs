@@ -70,30 +70,33 @@ impl State {
             } => {
                 self.worker(slot, host, topology, incarnation, now, &mut out)?;
             }
-            Event::WorkerHeartbeat {
-                slot,
-                incarnation,
-                version,
-                ready,
-                memory_mb,
-                cpu_percent,
-            } => {
-                if let Some(w) = self
-                    .workers
-                    .get_mut(&slot)
-                    .filter(|w| w.incarnation == incarnation)
-                {
-                    (w.heard, w.version, w.memory_mb, w.cpu_percent) =
-                        (now, version, memory_mb, cpu_percent);
-                    w.ready = ready.into_iter().collect();
-                    self.heard.insert(slot.node, now);
-                }
-            }
+            Event::WorkerHeartbeat { .. } => self.worker_beat(event, now),
             Event::Endured(endures) => self.endures = endures,
             Event::Look => {}
         }
         self.look(kind, now, &mut out);
         Ok(out)
+    }
+
+    fn worker_beat(&mut self, event: Event, now: u64) {
+        let Event::WorkerHeartbeat {
+            slot,
+            incarnation,
+            version,
+            ready,
+            memory_mb,
+            cpu_percent,
+        } = event
+        else {
+            return;
+        };
+        let known = self.workers.get_mut(&slot);
+        if let Some(w) = known.filter(|w| w.incarnation == incarnation) {
+            (w.heard, w.version, w.memory_mb, w.cpu_percent) =
+                (now, version, memory_mb, cpu_percent);
+            w.ready = ready.into_iter().collect();
+            self.heard.insert(slot.node, now);
+        }
     }
 
     fn id_of(&self, name: &str) -> Result<String, Refusal> {
