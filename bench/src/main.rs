@@ -4,6 +4,7 @@
 
 mod engine;
 mod report;
+mod scheduler;
 mod spot;
 
 use clap::{Parser, Subcommand};
@@ -21,11 +22,14 @@ enum What {
     Engine(engine::Options),
     /// Endurance, replays of recordings and prices.
     Spot(spot::Options),
+    /// How fast Nimbus decides.
+    Scheduler(scheduler::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().what {
         What::Engine(options) => engine::run(&options),
         What::Spot(options) => spot::run(&options),
+        What::Scheduler(options) => scheduler::run(&options),
     }
 }

@@ -303,6 +303,8 @@ impl Nimbus for Door {
             instance_type: r.instance_type,
             zone: r.zone,
             life_cycle: r.life_cycle,
+            pool: r.pool,
+            resources: wire::resources(&r.resources)?,
             version: r.version,
             started_ms: r.started_ms,
             ..Node::default()

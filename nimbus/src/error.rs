@@ -26,6 +26,9 @@ pub enum Error {
     /// A client asked for what cannot be.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A value of the configuration that cannot be.
+    #[error("{0}")]
+    Config(String),
     /// The daemon cannot serve.
     #[error("nimbus cannot serve: {0}")]
     Serve(String),
@@ -41,6 +44,7 @@ impl Error {
             Error::Refused(Refusal::NotAlive(_)) => "NIM011",
             Error::Refused(Refusal::Invalid(_)) => "NIM012",
             Error::Serve(_) => "NIM003",
+            Error::Config(_) => "NIM005",
         }
     }
 }
@@ -48,7 +52,7 @@ impl Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let code = match &error {
-            Error::Store { .. } | Error::Serve(_) => Code::Internal,
+            Error::Store { .. } | Error::Serve(_) | Error::Config(_) => Code::Internal,
             Error::Blob { .. } => Code::InvalidArgument,
             Error::Refused(Refusal::AlreadyAlive(_)) => Code::AlreadyExists,
             Error::Refused(Refusal::NotAlive(_)) => Code::NotFound,

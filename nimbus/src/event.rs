@@ -1,5 +1,7 @@
 //! Everything that can happen to Nimbus, and everything it can decide: two closed lists.
 
+use std::collections::BTreeMap;
+
 use fulmar_api::{Config, TopologySpec};
 
 use crate::model::{Node, Notice, Shape};
@@ -86,6 +88,8 @@ pub enum Event {
         /// CPU in use, in percent of one core.
         cpu_percent: f64,
     },
+    /// Node losses that each topology bears, as `endure` found.
+    Endured(BTreeMap<String, u32>),
     /// Time has passed.
     Look,
 }

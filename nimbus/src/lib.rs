@@ -1,21 +1,26 @@
 //! Who decides: what lives where, and what becomes of it.
 //!
-//! * [`lifecycle`], [`scheduler`], [`step`], [`place`]: the pure heart; `State::step` decides everything.
+//! * [`lifecycle`], [`scheduler`], [`cluster`], [`place`], [`moves`], [`endure`], [`step`]: the pure heart; `State::step` decides everything.
 //! * [`event`], [`model`], [`limits`]: what can happen, what is known, every bound.
 //! * [`stats`]: what workers say about themselves, for the page; soft and bounded.
 //! * [`owner`], [`store`], [`blobs`]: the one task that owns the state, and what it writes.
 //! * [`door`], [`wire`], [`page`], [`run`]: the gRPC door, health and metrics beside it, the daemon.
 
 pub mod blobs;
+pub mod cluster;
 pub mod door;
+pub mod endure;
 pub mod error;
 pub mod event;
 pub mod lifecycle;
 pub mod limits;
 pub mod model;
+pub mod moves;
 pub mod owner;
 pub mod page;
 pub mod place;
+#[cfg(test)]
+mod place_tests;
 pub mod run;
 pub mod scheduler;
 pub mod stats;

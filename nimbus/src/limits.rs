@@ -30,3 +30,21 @@ pub const ERRORS_KEPT: usize = 200;
 
 /// Longest text of such an error, in bytes.
 pub const ERROR_BYTES: usize = 4_096;
+
+/// `supervisor.cpu.capacity` of a supervisor that says nothing, in points (Storm's default).
+pub const CPU_POINTS: f64 = 400.0;
+
+/// `supervisor.memory.capacity.mb` of a supervisor that says nothing (Storm's default).
+pub const MEMORY_MB: f64 = 4096.0;
+
+/// Node losses that are tried at most; more need not be told apart.
+pub const ENDURES_MOST: usize = 32;
+
+/// Placements of the whole cluster for one answer to how many losses it bears.
+pub const DRY_RUNS: usize = 300;
+
+/// Between two answers to how many losses each topology bears, at least.
+pub const ENDURES_EVERY_MS: u64 = 5_000;
+
+/// Topologies that are spread anew at one look, so that a look stays short.
+pub const SPREAD_AT_ONCE: usize = 8;

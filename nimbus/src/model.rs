@@ -1,12 +1,18 @@
 //! What Nimbus knows: topologies, which are stored, and nodes and workers, which report themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fulmar_api::{Config, TaskId, TopologySpec};
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::Why;
 use crate::lifecycle::Status;
-use crate::scheduler::{Executor, Slot};
+use crate::limits::{CPU_POINTS, MEMORY_MB};
+use crate::scheduler::plan::Plan;
+use crate::scheduler::policy::Policy;
+use crate::scheduler::quarantine::Quarantine;
+use crate::scheduler::{Executor, Resources, Slot};
 
 /// Where one executor is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +88,9 @@ pub struct Topology {
     /// What is missing, in words.
     #[serde(default)]
     pub missing: Option<String>,
+    /// Slots or places are missing, and not only a wish unfulfilled.
+    #[serde(default)]
+    pub short: bool,
 }
 
 /// What a rebalance asks for.
@@ -105,7 +114,7 @@ pub struct Notice {
 }
 
 /// A node: a supervisor and its slots.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Node {
     /// The supervisor's id.
     pub id: String,
@@ -121,6 +130,14 @@ pub struct Node {
     pub zone: String,
     /// `spot`, `on-demand` or `unknown`.
     pub life_cycle: String,
+    /// `supervisor.pool`; empty: instance type and zone make the pool.
+    pub pool: String,
+    /// What it has: Storm's `supervisor.cpu.capacity`, `.memory.capacity.mb` and `.resources.map`.
+    pub resources: Resources,
+    /// When it was first heard in this life, in milliseconds since the epoch.
+    pub since: u64,
+    /// It has been there for `nimbus.spread.delay.secs`.
+    pub settled: bool,
     /// Version of the supervisor.
     pub version: String,
     /// When the supervisor started, in milliseconds since the epoch.
@@ -137,6 +154,48 @@ pub struct Node {
     pub memory_mb: f64,
     /// CPU in use, in percent of one core.
     pub cpu_percent: f64,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            host: String::new(),
+            port: 0,
+            slots: Vec::new(),
+            instance_type: String::new(),
+            zone: String::new(),
+            life_cycle: String::new(),
+            pool: String::new(),
+            // A supervisor that says nothing has what Storm's defaults say.
+            resources: Resources {
+                cpu: CPU_POINTS,
+                memory: MEMORY_MB,
+                generic: BTreeMap::new(),
+            },
+            since: 0,
+            settled: false,
+            version: String::new(),
+            started_ms: 0,
+            heard: 0,
+            cordoned: false,
+            drained: false,
+            notices: Vec::new(),
+            memory_mb: 0.0,
+            cpu_percent: 0.0,
+        }
+    }
+}
+
+impl Node {
+    /// Its pool: what it was told, else instance type and zone, else `unknown`.
+    pub fn pool(&self) -> String {
+        match (self.pool.as_str(), &*self.instance_type, &*self.zone) {
+            ("", "", "") => "unknown".to_owned(),
+            ("", kind, zone) => format!("{kind}/{zone}"),
+            (pool, ..) => pool.to_owned(),
+        }
+    }
 }
 
 /// One life of a worker process.
@@ -163,7 +222,7 @@ pub struct Worker {
 }
 
 /// Everything that decisions rest on.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     /// By id.
     pub topologies: BTreeMap<String, Topology>,
@@ -177,9 +236,69 @@ pub struct State {
     pub next_number: u64,
     /// When this Nimbus started: what has not reported yet is believed to live for a while.
     pub started: u64,
+    /// What the operator set.
+    pub policy: Policy,
+    /// When anything of a node was last heard.
+    pub heard: BTreeMap<String, u64>,
+    /// Nodes that come and go.
+    pub quarantine: Quarantine,
+    /// What topologies ask for; read when first needed.
+    pub plans: BTreeMap<String, Arc<Plan>>,
+    /// Topologies to be laid again.
+    pub due: BTreeMap<String, Why>,
+    /// Topologies with executors that are about to move.
+    pub moving: BTreeSet<String>,
+    /// Node losses that each topology bears, as `endure` found last.
+    pub endures: BTreeMap<String, u32>,
+    /// When time was last looked at; 0 before the first look.
+    pub looked: u64,
 }
 
 impl State {
+    /// What a topology asks for. One whose configuration cannot be read was refused at its submit; of one
+    /// that an older Nimbus let through, the defaults hold.
+    pub fn plan(&mut self, id: &str) -> Arc<Plan> {
+        if let Some(plan) = self.plans.get(id) {
+            return plan.clone();
+        }
+        let Some(t) = self.topologies.get(id) else {
+            return Arc::default();
+        };
+        let plan = Plan::read(&t.spec, &t.conf)
+            .or_else(|_| Plan::read(&t.spec, &Config::new()))
+            .unwrap_or_default();
+        let plan = Arc::new(plan);
+        self.plans.insert(id.to_owned(), plan.clone());
+        plan
+    }
+
+    /// Notes that a topology is to be laid again; the stronger reason counts.
+    pub fn lay_again(&mut self, id: &str, why: Why) {
+        let due = self.due.entry(id.to_owned()).or_insert(why);
+        *due = (*due).max(why);
+    }
+
+    /// Notes that those who lack something are to be laid again, and those with something on this node.
+    pub fn room_changed(&mut self, node: Option<&str>) {
+        let touched = |t: &&Topology| {
+            let here = |p: &Placed| {
+                node.is_some_and(|n| {
+                    p.node == n || p.move_to.as_ref().is_some_and(|(to, _)| to == n)
+                })
+            };
+            t.missing.is_some() || t.placed.is_empty() || t.placed.iter().any(here)
+        };
+        let ids: Vec<_> = self
+            .topologies
+            .values()
+            .filter(touched)
+            .map(|t| t.id.clone())
+            .collect();
+        for id in ids {
+            self.lay_again(&id, Why::Need);
+        }
+    }
+
     /// The topology of this name that is not on its way out, else any of this name.
     pub fn by_name(&self, name: &str) -> Option<&Topology> {
         self.topologies

@@ -3,17 +3,19 @@
 //! Doors send [`Ask`]s; workers and supervisors listen on watch channels, so that a change reaches
 //! them at once.
 
-use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fulmar_proto::nimbus as pb;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::endure;
 use crate::error::Error;
 use crate::event::{Command, Event};
 use crate::lifecycle;
-use crate::limits::EVENTS_KEPT;
+use crate::limits::{ENDURES_EVERY_MS, EVENTS_KEPT};
 use crate::model::State;
+use crate::scheduler::policy::Policy;
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::wire;
@@ -59,6 +61,8 @@ pub struct Owner {
     topologies: HashMap<String, watch::Sender<pb::Assignment>>,
     nodes: HashMap<String, watch::Sender<pb::SupervisorAssignment>>,
     node_version: u64,
+    /// Something was decided since the last dry run.
+    changed: bool,
 }
 
 /// Milliseconds since the epoch.
@@ -68,17 +72,29 @@ pub fn now_ms() -> u64 {
         .map_or(0, |d| d.as_millis() as u64)
 }
 
+/// What topologies endure, and how long it took to find out.
+type Tried = (BTreeMap<String, u32>, Duration);
+
+/// The outcome of a dry run; never, while there is none.
+async fn tried(trying: &mut Option<oneshot::Receiver<Tried>>) -> Option<Tried> {
+    match trying {
+        Some(run) => run.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
 impl Owner {
     /// Takes over what is stored. Waits that were under way begin anew.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn new(store: Store) -> Result<Self, Error> {
+    pub fn new(store: Store, policy: Policy) -> Result<Self, Error> {
         let now = now_ms();
         let (topologies, next_number) = store.load()?;
         let mut state = State {
             started: now,
             next_number,
+            policy,
             ..State::default()
         };
         for mut t in topologies {
@@ -94,14 +110,41 @@ impl Owner {
             topologies: HashMap::new(),
             nodes: HashMap::new(),
             node_version: 0,
+            changed: true,
         })
     }
 
     /// Runs until every door is closed.
     pub async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
         let mut look = tokio::time::interval(Duration::from_millis(200));
+        let mut endures = tokio::time::interval(Duration::from_millis(ENDURES_EVERY_MS));
+        endures.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // One dry run at a time, in a thread that nobody waits for at the end: it may take seconds for a
+        // thousand nodes.
+        let mut trying: Option<oneshot::Receiver<Tried>> = None;
+        let mut rest = Instant::now();
         loop {
             tokio::select! {
+                _ = endures.tick(), if self.changed && trying.is_none() && rest <= Instant::now() => {
+                    self.changed = false;
+                    let (state, now) = (self.state.clone(), now_ms());
+                    let (tx, rx) = oneshot::channel();
+                    std::thread::spawn(move || {
+                        let began = Instant::now();
+                        // Nimbus may have ended meanwhile.
+                        let _ = tx.send((endure::endures(&state, now), began.elapsed()));
+                    });
+                    trying = Some(rx);
+                }
+                found = tried(&mut trying) => {
+                    trying = None;
+                    let Some((found, took)) = found else { continue };
+                    // A tenth of a core at most.
+                    rest = Instant::now() + 10 * took;
+                    if let Err(error) = self.take(Event::Endured(found)) {
+                        tracing::error!(%error, "what topologies endure is not noted");
+                    }
+                }
                 ask = asks.recv() => match ask {
                     Some(ask) => self.answer(ask),
                     None => return,
@@ -150,7 +193,7 @@ impl Owner {
                 let _ = reply.send(channel.subscribe());
             }
             Ask::WatchNode(id, reply) => {
-                let slots = wire::slots(&self.state, &id, self.node_version);
+                let slots = wire::slots_of(&self.state, &id, self.node_version);
                 let channel = self
                     .nodes
                     .entry(id)
@@ -163,6 +206,7 @@ impl Owner {
     /// One step and what follows from it. A topology that cannot be stored is not acted upon.
     fn take(&mut self, event: Event) -> Result<(), Error> {
         let commands = self.state.step(event, now_ms())?;
+        self.changed |= !commands.is_empty();
         for command in &commands {
             match command {
                 Command::Store(id) => {
@@ -174,15 +218,35 @@ impl Owner {
                 _ => {}
             }
         }
+        let mut nodes = BTreeSet::new();
         for command in commands {
-            self.act(command);
+            match command {
+                Command::Slots(node) => drop(nodes.insert(node)),
+                other => self.act(other),
+            }
         }
+        self.tell_nodes(&nodes);
         Ok(())
+    }
+
+    /// Tells supervisors that listen what their slots are.
+    fn tell_nodes(&mut self, nodes: &BTreeSet<String>) {
+        let listens = nodes.iter().filter(|n| self.nodes.contains_key(*n));
+        let listens: BTreeSet<&str> = listens.map(String::as_str).collect();
+        if listens.is_empty() {
+            return;
+        }
+        self.node_version += 1;
+        for (node, slots) in wire::slots(&self.state, &listens, self.node_version) {
+            if let Some(channel) = self.nodes.get(&node) {
+                channel.send_replace(slots);
+            }
+        }
     }
 
     fn act(&mut self, command: Command) {
         match command {
-            Command::Store(_) => {}
+            Command::Store(_) | Command::Slots(_) => {}
             Command::Forget(id) => {
                 self.stats.forget(&id);
                 if let Some(channel) = self.topologies.remove(&id) {
@@ -198,12 +262,6 @@ impl Owner {
             Command::Publish(id) => {
                 if let Some(channel) = self.topologies.get(&id) {
                     channel.send_replace(wire::assignment(&self.state, &id));
-                }
-            }
-            Command::Slots(node) => {
-                self.node_version += 1;
-                if let Some(channel) = self.nodes.get(&node) {
-                    channel.send_replace(wire::slots(&self.state, &node, self.node_version));
                 }
             }
             Command::Tell(kind, topology, node, text) => self.tell(kind, topology, node, text),

@@ -101,6 +101,11 @@ fn text(v: &View<'_>) -> String {
         let ok = wire::summary(s, t, v.now).health == "ok";
         out.labelled("topology_healthy", &t.name, f64::from(u8::from(ok)));
     }
+    out.head("topology_endures_losses", "gauge");
+    for t in s.topologies.values() {
+        let losses = s.endures.get(&t.id).copied().unwrap_or(0);
+        out.labelled("topology_endures_losses", &t.name, f64::from(losses));
+    }
     out.head("topology_executors", "gauge");
     for t in s.topologies.values() {
         out.labelled("topology_executors", &t.name, t.placed.len() as f64);

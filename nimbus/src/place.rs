@@ -2,51 +2,146 @@
 //! (DESIGN 7 in its plain form).
 //!
 //! A move has two published versions: in the first the new owner has the executor as standby, in the
-//! second, once everything is open there, it has the floor.
+//! second (`moves`), once everything is open there, it has the floor.
 //! Pure: no clock, no I/O, no async.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use rustc_hash::FxHashMap;
+
+use crate::cluster::{Cluster, Why, places};
 use crate::event::Command;
-use crate::limits::{DEADLINE_MARGIN_MS, MOVE_MOST_MS};
-use crate::model::{Placed, Shape, State, Topology};
-use crate::scheduler::{Node, Problem, Slot, Solution, solve};
-use crate::step::{executors, placed_of, tell};
+use crate::lifecycle::Status;
+use crate::limits::SPREAD_AT_ONCE;
+use crate::model::{Placed, State, Topology};
+use crate::scheduler::plan::Plan;
+use crate::scheduler::{Executor, Kind, Problem, Solution, solve};
+use crate::step::tell;
+
+/// Lays every topology that is due; those of higher priority first, then older ones.
+pub fn place_due(state: &mut State, now: u64, out: &mut Vec<Command>) {
+    let moving = |state: &State, id: &str| {
+        // A task moves again only when its last move has ended.
+        let to_alive = |p: &Placed| p.move_to.as_ref().is_some_and(|(n, _)| state.alive(n, now));
+        state.moving.contains(id)
+            && state
+                .topologies
+                .get(id)
+                .is_some_and(|t| t.placed.iter().any(to_alive))
+    };
+    let mut waiting: BTreeSet<String> = BTreeSet::new();
+    let mut cluster: Option<Cluster> = None;
+    let mut spread = SPREAD_AT_ONCE;
+    while let Some((id, why)) = next_due(state, &waiting) {
+        let later = why == Why::Spread && spread == 0;
+        if later || moving(state, &id) {
+            waiting.insert(id);
+            continue;
+        }
+        state.due.remove(&id);
+        spread -= usize::from(why == Why::Spread);
+        let cluster = match &mut cluster {
+            Some(cluster) => cluster,
+            empty => {
+                let new = Cluster::new(state, now);
+                for intruder in new.intruders(state) {
+                    state.lay_again(&intruder, Why::Need);
+                }
+                empty.insert(new)
+            }
+        };
+        place(state, cluster, &id, why, now, out);
+    }
+}
+
+/// The next topology that is due.
+fn next_due(state: &mut State, waiting: &BTreeSet<String>) -> Option<(String, Why)> {
+    let topologies = &state.topologies;
+    state.due.retain(|id, _| topologies.contains_key(id));
+    let ready = state.due.iter().filter(|(id, _)| !waiting.contains(*id));
+    let key = |id: &String| {
+        let t = topologies.get(id);
+        let priority = state.plans.get(id).map_or(29, |p| p.priority);
+        let isolated = t.is_some_and(|t| state.policy.machines.contains_key(&t.name));
+        (!isolated, priority, t.map_or(0, |t| t.submitted_ms))
+    };
+    let first = ready.min_by_key(|(id, why)| (**why == Why::Spread, key(id), *id));
+    first.map(|(id, why)| (id.clone(), *why))
+}
 
 /// Solves one topology again and notes what must move.
-pub fn place(state: &mut State, id: &str, now: u64, out: &mut Vec<Command>) {
+fn place(
+    state: &mut State,
+    cluster: &mut Cluster,
+    id: &str,
+    why: Why,
+    now: u64,
+    out: &mut Vec<Command>,
+) {
+    let plan = state.plan(id);
     let Some(t) = state.topologies.get(id) else {
         return;
     };
-    if t.placed
-        .iter()
-        .any(|p| p.move_to.as_ref().is_some_and(|(n, _)| state.alive(n, now)))
-    {
-        // A task moves again only when its last move has ended.
+    if why == Why::Spread && matches!(t.status, Status::Killed { .. }) {
         return;
     }
-    let alive: BTreeSet<&str> = t
-        .placed
-        .iter()
-        .map(|p| p.node.as_str())
-        .filter(|n| state.alive(n, now))
-        .collect();
-    let problem = problem(state, t, &alive, now);
-    let solution = solve(&problem);
-    let (next, changed) = laid(t, &alive, &solution);
-    let touched = touched_nodes(t, &next);
+    cluster.lift(t, &plan);
+    let mut problem = cluster.problem(t, &plan, why);
+    let mut solution = solve(&problem);
+    if solution.short {
+        let freed = state.quarantine.release(now);
+        if !freed.is_empty() {
+            cluster.open(&freed);
+            tell_released(&freed, id, out);
+            problem = cluster.problem(t, &plan, why);
+            solution = solve(&problem);
+        }
+    }
+    if solution.short && problem.rules.kind == Kind::Resource {
+        solution = evict(state, cluster, id, &plan, why, out).unwrap_or(solution);
+    }
+    apply(state, cluster, id, solution, out);
+    if let Some(t) = state.topologies.get(id) {
+        cluster.lay(t, &plan);
+    }
+}
+
+fn tell_released(nodes: &[String], id: &str, out: &mut Vec<Command>) {
+    for node in nodes {
+        let text = format!("the quarantine of {node} ends early: {id} lacks slots");
+        tell(out, "released", "", node, text);
+    }
+}
+
+/// Takes a solution over.
+fn apply(
+    state: &mut State,
+    cluster: &Cluster,
+    id: &str,
+    solution: Solution,
+    out: &mut Vec<Command>,
+) {
+    let executors = state.plan(id);
     let Some(t) = state.topologies.get_mut(id) else {
         return;
     };
-    if t.missing != solution.missing {
-        t.missing = solution.missing;
+    let missing: Vec<String> = [cluster.unreserved(&t.name), solution.missing.clone()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let missing = (!missing.is_empty()).then(|| missing.join("; "));
+    t.short = solution.short;
+    if t.missing != missing {
+        t.missing = missing;
         if let Some(missing) = &t.missing {
             tell(out, "short", id, "", format!("{}: {missing}", t.name));
         }
     }
+    let (next, changed) = laid(t, cluster, &executors.executors, &solution);
     if !changed {
         return;
     }
+    let touched = touched_nodes(t, &next);
     let moving = next.iter().filter(|p| p.move_to.is_some()).count();
     t.placed = next;
     t.version += 1;
@@ -58,6 +153,7 @@ pub fn place(state: &mut State, id: &str, now: u64, out: &mut Vec<Command>) {
             "",
             format!("{}: {moving} executors get a replacement first", t.name),
         );
+        state.moving.insert(id.to_owned());
     }
     out.extend([
         Command::Store(id.to_owned()),
@@ -67,17 +163,23 @@ pub fn place(state: &mut State, id: &str, now: u64, out: &mut Vec<Command>) {
 }
 
 /// The entries that follow from a solution, and whether they differ from what is there.
-fn laid(t: &Topology, alive: &BTreeSet<&str>, solution: &Solution) -> (Vec<Placed>, bool) {
-    let (mut next, mut changed) = (Vec::new(), false);
-    for (executor, _) in executors(t) {
-        let old = t.placed.iter().find(|p| p.executor() == executor);
-        let Some(slot) = solution.placed.get(&executor) else {
+fn laid(
+    t: &Topology,
+    cluster: &Cluster,
+    executors: &[(Executor, usize)],
+    solution: &Solution,
+) -> (Vec<Placed>, bool) {
+    let olds: FxHashMap<Executor, &Placed> = t.placed.iter().map(|p| (p.executor(), p)).collect();
+    let (mut next, mut changed) = (Vec::with_capacity(executors.len()), false);
+    for (executor, _) in executors {
+        let old = olds.get(executor).copied();
+        let Some(slot) = solution.placed.get(executor) else {
             // Nowhere to go: it stays where it is, dead or alive, until there is a slot.
             next.extend(old.cloned());
             continue;
         };
-        let placed = match old.filter(|p| alive.contains(p.node.as_str())) {
-            Some(p) if p.slot() == *slot => Placed {
+        let placed = match old.filter(|p| cluster.alive(&p.node)) {
+            Some(p) if p.node == slot.node && p.port == slot.port => Placed {
                 move_to: None,
                 ..p.clone()
             },
@@ -100,176 +202,83 @@ fn laid(t: &Topology, alive: &BTreeSet<&str>, solution: &Solution) -> (Vec<Place
     (next, changed)
 }
 
-fn problem(state: &State, t: &Topology, alive: &BTreeSet<&str>, now: u64) -> Problem {
-    let others: BTreeSet<Slot> = state
-        .topologies
-        .values()
-        .filter(|o| o.id != t.id)
-        .flat_map(State::slots_of)
-        .collect();
-    let nodes = state.nodes.values().map(|n| Node {
-        id: n.id.clone(),
-        ports: n
-            .slots
-            .iter()
-            .copied()
-            .filter(|p| {
-                !others.contains(&Slot {
-                    node: n.id.clone(),
-                    port: *p,
-                })
-            })
-            .collect(),
-        usable: !n.cordoned && state.alive(&n.id, now),
-    });
-    let mut nodes: Vec<Node> = nodes.collect();
-    // Nodes that have not reported since a restart keep what they have.
-    for id in alive.iter().filter(|id| !state.nodes.contains_key(**id)) {
-        let ports: BTreeSet<u16> = t
-            .placed
-            .iter()
-            .filter(|p| p.node == **id)
-            .map(|p| p.port)
-            .collect();
-        nodes.push(Node {
-            id: (*id).to_owned(),
-            ports: ports.into_iter().collect(),
-            usable: true,
-        });
-    }
-    let current = executors(t)
-        .into_iter()
-        .filter_map(|(e, _)| placed_of(t, e.0).map(|p| (e, p.slot())))
-        .filter(|(_, s)| alive.contains(s.node.as_str()))
-        .collect::<BTreeMap<_, _>>();
-    Problem {
-        executors: executors(t),
-        workers: t.workers,
-        nodes,
-        current,
-    }
-}
-
+/// Nodes that get or lose a slot.
 fn touched_nodes(t: &Topology, next: &[Placed]) -> BTreeSet<String> {
-    let of = |p: &Placed| {
-        [
-            Some(p.node.clone()),
-            p.move_to.as_ref().map(|m| m.0.clone()),
-        ]
+    let slots = |placed: &'_ [Placed]| -> BTreeSet<(String, u16)> {
+        let mut all = BTreeSet::new();
+        let mut last = None;
+        for (node, port) in placed.iter().flat_map(places) {
+            // Neighbours often share a worker.
+            if last != Some((node, port)) {
+                all.insert((node.to_owned(), port));
+            }
+            last = Some((node, port));
+        }
+        all
     };
-    t.placed.iter().chain(next).flat_map(of).flatten().collect()
+    let (before, after) = (slots(&t.placed), slots(next));
+    let changed = before.symmetric_difference(&after);
+    changed.map(|(node, _)| node.clone()).collect()
 }
 
-/// Gives the floor to the new owners once all of them are open, or when there is no more time.
-pub fn finish_moves(state: &mut State, id: &str, now: u64, out: &mut Vec<Command>) {
-    let Some(t) = state.topologies.get(id) else {
-        return;
-    };
-    let moves: Vec<&Placed> = t.placed.iter().filter(|p| p.move_to.is_some()).collect();
-    if moves.is_empty() {
-        return;
-    }
-    let ready = moves.iter().all(|p| {
-        let worker = p.target().and_then(|s| state.workers.get(&s));
-        worker.is_some_and(|w| w.topology == id && w.ready.contains(&p.executor()))
-    });
-    let urgent = moves.iter().any(|p| {
-        let deadline = state.nodes.get(&p.node).and_then(|n| {
-            n.notices
-                .iter()
-                .filter(|n| n.sentence)
-                .map(|n| n.deadline_ms)
-                .min()
-        });
-        deadline.is_some_and(|d| now + DEADLINE_MARGIN_MS >= d) || !state.alive(&p.node, now)
-    });
-    let since = moves
-        .iter()
-        .filter_map(|p| state.workers.get(&p.target()?))
-        .map(|w| w.since)
-        .max();
-    let overdue = since.is_some_and(|s| now.saturating_sub(s) > MOVE_MOST_MS);
-    // A target that never registered cannot be given anything.
-    let registered = moves
-        .iter()
-        .all(|p| p.target().is_some_and(|s| state.workers.contains_key(&s)));
-    if !(ready || registered && (urgent || overdue)) {
-        return;
-    }
-    let Some(t) = state.topologies.get_mut(id) else {
-        return;
-    };
-    t.version += 1;
-    let (mut moved, mut nodes) = (0, BTreeSet::new());
-    for p in &mut t.placed {
-        if let Some((node, port)) = p.move_to.take() {
-            nodes.extend([std::mem::replace(&mut p.node, node.clone()), node]);
-            (p.port, p.epoch) = (port, t.version);
-            moved += 1;
+/// Makes room by ending what topologies of lower priority run: the lowest first, then the newest, as few
+/// as will do; none if even all would not.
+fn evict(
+    state: &mut State,
+    cluster: &mut Cluster,
+    id: &str,
+    plan: &Plan,
+    why: Why,
+    out: &mut Vec<Command>,
+) -> Option<Solution> {
+    let mut victims: Vec<(i64, u64, String)> = Vec::new();
+    let ids: Vec<String> = state.topologies.keys().cloned().collect();
+    for other in ids.into_iter().filter(|other| other != id) {
+        let priority = state.plan(&other).priority;
+        let t = state.topologies.get(&other)?;
+        if priority > plan.priority && !t.placed.is_empty() {
+            victims.push((priority, t.submitted_ms, other));
         }
     }
-    let how = if ready {
-        "ready before they took over"
-    } else {
-        "not all ready: the time was up"
-    };
-    tell(
-        out,
-        "switched",
-        id,
-        "",
-        format!("{}: {moved} executors have moved; {how}", t.name),
-    );
-    out.extend([
-        Command::Store(id.to_owned()),
-        Command::Publish(id.to_owned()),
-    ]);
-    out.extend(nodes.into_iter().map(Command::Slots));
-}
-
-/// Notes the condemned nodes that hold nothing any more.
-pub fn note_drained(state: &mut State, out: &mut Vec<Command>) {
-    let used: BTreeSet<String> = state
-        .topologies
-        .values()
-        .flat_map(State::slots_of)
-        .map(|s| s.node)
-        .collect();
-    for n in state.nodes.values_mut() {
-        let condemned = n.notices.iter().any(|notice| notice.sentence);
-        if condemned && !n.drained && !used.contains(&n.id) {
-            n.drained = true;
-            tell(
-                out,
-                "drained",
-                "",
-                &n.id,
-                format!("{} is drained: nothing of any topology is left there", n.id),
-            );
-            out.push(Command::Slots(n.id.clone()));
+    victims.sort();
+    let (mut lifted, mut found) = (Vec::new(), None);
+    while let Some((_, _, victim)) = victims.pop() {
+        let other = state.plan(&victim);
+        cluster.lift(state.topologies.get(&victim)?, &other);
+        lifted.push(victim);
+        let problem: Problem = cluster.problem(state.topologies.get(id)?, plan, why);
+        let solution = solve(&problem);
+        if !solution.short {
+            found = Some(solution);
+            break;
         }
     }
-}
-
-/// Applies a rebalance's shape: executors are cut anew, and go on where their first task was.
-pub fn reshape(t: &mut Topology, shape: &Shape) {
-    if let Some(workers) = shape.workers {
-        t.workers = workers;
-    }
-    for c in &mut t.spec.components {
-        if let Some(n) = shape.executors.get(&c.id) {
-            c.parallelism = *n;
+    let name = state.topologies.get(id)?.name.clone();
+    for victim in lifted {
+        let other = state.plan(&victim);
+        let Some(t) = state.topologies.get_mut(&victim) else {
+            continue;
+        };
+        if found.is_none() {
+            cluster.lay(t, &other);
+            continue;
         }
+        let text = format!(
+            "evicted for \"{name}\" of priority {} (its own is {}): add nodes, or raise its priority",
+            plan.priority, other.priority
+        );
+        let nodes = touched_nodes(t, &[]);
+        t.placed.clear();
+        t.version += 1;
+        (t.missing, t.short) = (Some(text.clone()), true);
+        tell(out, "evicted", &victim, "", format!("{}: {text}", t.name));
+        out.extend([
+            Command::Store(victim.clone()),
+            Command::Publish(victim.clone()),
+        ]);
+        out.extend(nodes.into_iter().map(Command::Slots));
+        state.moving.remove(&victim);
+        state.due.insert(victim, Why::Need);
     }
-    let placed = t.spec.executors().into_iter().filter_map(|(first, last)| {
-        let old = placed_of(t, first)?;
-        Some(Placed {
-            first,
-            last,
-            epoch: t.version,
-            move_to: None,
-            ..old.clone()
-        })
-    });
-    t.placed = placed.collect();
+    found
 }

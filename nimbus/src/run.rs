@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
+use fulmar_api::Config;
 use fulmar_proto::nimbus::nimbus_server::NimbusServer;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -15,6 +16,7 @@ use crate::door::{Door, started};
 use crate::error::Error;
 use crate::owner::Owner;
 use crate::page;
+use crate::scheduler::policy::Policy;
 use crate::store::Store;
 
 /// What answers under way have at a shutdown.
@@ -27,6 +29,8 @@ pub struct NimbusConfig {
     pub dir: PathBuf,
     /// Name of this host, as clients see it.
     pub host: String,
+    /// Scheduler, isolation, quarantine: what `scheduler::policy` reads.
+    pub conf: Config,
 }
 
 /// Runs Nimbus until `shutdown` is ready.
@@ -40,7 +44,8 @@ pub async fn run(
 ) -> Result<(), Error> {
     let address = listener.local_addr();
     let port = address.map_err(|e| Error::Serve(e.to_string()))?.port();
-    let owner = Owner::new(Store::open(&config.dir)?)?;
+    let policy = Policy::read(&config.conf).map_err(Error::Config)?;
+    let owner = Owner::new(Store::open(&config.dir)?, policy)?;
     let (asks, inbox) = mpsc::channel(1_024);
     let task = tokio::spawn(owner.run(inbox));
     let blobs = Blobs::open(&config.dir.join("blobs"))?;

@@ -2,12 +2,14 @@
 //!
 //! Pure: no clock, no I/O, no async.
 
+use crate::cluster::Why;
 use crate::event::{Command, Event, Refusal, Submit};
 use crate::lifecycle::{self, Status, Step, Wish};
 use crate::limits::{GRACE_MS, LOST_KEPT, NODE_TIMEOUT_MS};
-use crate::model::{Node, Notice, Placed, Shape, State, Topology, Worker};
-use crate::place;
+use crate::model::{Node, Notice, Shape, State, Topology, Worker};
 use crate::scheduler::Slot;
+use crate::scheduler::plan::Plan;
+use crate::{moves, place};
 
 /// The commands of a step, or why it is refused.
 pub type Outcome = Result<Vec<Command>, Refusal>;
@@ -19,6 +21,13 @@ impl State {
     /// A client asked for what cannot be; nothing has changed then.
     pub fn step(&mut self, event: Event, now: u64) -> Outcome {
         let mut out = Vec::new();
+        let kind = match event {
+            Event::Look => Kind::Look,
+            Event::SupervisorHeartbeat { .. }
+            | Event::WorkerHeartbeat { .. }
+            | Event::Endured(_) => Kind::Beat,
+            _ => Kind::Change,
+        };
         match event {
             Event::Submit(submit) => self.submit(*submit, now, &mut out)?,
             Event::Kill { name, wait } => {
@@ -43,6 +52,7 @@ impl State {
                 cpu_percent,
             } => {
                 if let Some(n) = self.nodes.get_mut(&node) {
+                    self.heard.insert(node, now);
                     (n.heard, n.memory_mb, n.cpu_percent) = (now, memory_mb, cpu_percent);
                 }
             }
@@ -60,28 +70,33 @@ impl State {
             } => {
                 self.worker(slot, host, topology, incarnation, now, &mut out)?;
             }
-            Event::WorkerHeartbeat {
-                slot,
-                incarnation,
-                version,
-                ready,
-                memory_mb,
-                cpu_percent,
-            } => {
-                if let Some(w) = self
-                    .workers
-                    .get_mut(&slot)
-                    .filter(|w| w.incarnation == incarnation)
-                {
-                    (w.heard, w.version, w.memory_mb, w.cpu_percent) =
-                        (now, version, memory_mb, cpu_percent);
-                    w.ready = ready.into_iter().collect();
-                }
-            }
+            Event::WorkerHeartbeat { .. } => self.worker_beat(event, now),
+            Event::Endured(endures) => self.endures = endures,
             Event::Look => {}
         }
-        self.look(now, &mut out);
+        self.look(kind, now, &mut out);
         Ok(out)
+    }
+
+    fn worker_beat(&mut self, event: Event, now: u64) {
+        let Event::WorkerHeartbeat {
+            slot,
+            incarnation,
+            version,
+            ready,
+            memory_mb,
+            cpu_percent,
+        } = event
+        else {
+            return;
+        };
+        let known = self.workers.get_mut(&slot);
+        if let Some(w) = known.filter(|w| w.incarnation == incarnation) {
+            (w.heard, w.version, w.memory_mb, w.cpu_percent) =
+                (now, version, memory_mb, cpu_percent);
+            w.ready = ready.into_iter().collect();
+            self.heard.insert(slot.node, now);
+        }
     }
 
     fn id_of(&self, name: &str) -> Result<String, Refusal> {
@@ -115,6 +130,7 @@ impl State {
         let workers = workers.ok_or_else(|| {
             Refusal::Invalid("topology.workers must be at least 1: set it or leave it out".into())
         })?;
+        let plan = Plan::read(&submit.spec, &submit.conf).map_err(Refusal::Invalid)?;
         self.next_number += 1;
         let id = format!("{name}-{}-{}", self.next_number, now / 1_000);
         let topology = Topology {
@@ -136,8 +152,11 @@ impl State {
             placed: Vec::new(),
             wanted: None,
             missing: None,
+            short: false,
         };
         self.topologies.insert(id.clone(), topology);
+        self.plans.insert(id.clone(), plan.into());
+        self.lay_again(&id, Why::Need);
         tell(
             out,
             "submitted",
@@ -221,11 +240,17 @@ impl State {
     fn supervisor(&mut self, mut node: Node, now: u64, out: &mut Vec<Command>) {
         node.heard = now;
         let id = node.id.clone();
+        (node.since, node.settled) = (now, self.policy.settle == 0);
         if let Some(old) = self.nodes.get(&id) {
             // The same machine after a restart of its supervisor: a notice stays true.
             node.notices = old.notices.clone();
             node.cordoned = old.cordoned;
+            (node.since, node.settled) = (old.since, old.settled);
+            if old.started_ms != node.started_ms {
+                self.fault(&id, now, out);
+            }
         }
+        self.heard.insert(id.clone(), now);
         tell(
             out,
             "supervisor",
@@ -238,6 +263,7 @@ impl State {
             ),
         );
         self.nodes.insert(id.clone(), node);
+        self.room_changed(Some(&id));
         out.push(Command::Slots(id));
     }
 
@@ -264,6 +290,7 @@ impl State {
                 tell(out, kind, "", id, text);
                 node.notices.push(notice);
                 node.cordoned = true;
+                self.room_changed(Some(id));
             }
             None => {
                 node.notices.clear();
@@ -276,6 +303,7 @@ impl State {
                     format!("the notice for {id} was taken back: it is used again"),
                 );
                 out.push(Command::Slots(id.to_owned()));
+                self.room_changed(Some(id));
             }
         }
     }
@@ -323,6 +351,7 @@ impl State {
             Command::Store(topology.clone()),
             Command::Publish(topology.clone()),
         ]);
+        self.heard.insert(slot.node.clone(), now);
         let worker = Worker {
             topology,
             host,
@@ -354,63 +383,94 @@ impl State {
         tell(out, "worker_lost", &worker.topology, &slot.node, text);
         if let Some(t) = self.topologies.get_mut(&worker.topology) {
             t.version += 1;
-            out.push(Command::Publish(t.id.clone()));
+            // Stored like every version that is published: after a restart none may be given out twice.
+            out.extend([Command::Store(t.id.clone()), Command::Publish(t.id.clone())]);
         }
     }
 
     /// Whether anything of a node was heard lately; one that has not reported since this Nimbus
     /// started is believed for a while.
     pub fn alive(&self, id: &str, now: u64) -> bool {
-        let workers = self
-            .workers
-            .iter()
-            .filter(|(s, _)| s.node == id)
-            .map(|(_, w)| w.heard);
-        let heard = workers.chain(self.nodes.get(id).map(|n| n.heard)).max();
-        match heard {
-            Some(heard) => now.saturating_sub(heard) <= NODE_TIMEOUT_MS,
+        match self.heard.get(id) {
+            Some(heard) => now.saturating_sub(*heard) <= NODE_TIMEOUT_MS,
             None => now.saturating_sub(self.started) <= GRACE_MS,
         }
     }
 
-    /// What the passing of time, or the last event, has made due.
-    fn look(&mut self, now: u64, out: &mut Vec<Command>) {
-        self.bury_nodes(now, out);
-        let ids: Vec<_> = self.topologies.keys().cloned().collect();
-        for id in ids {
-            self.look_at(&id, now, out);
+    /// What the passing of time, or the last event, has made due. Beats come by the thousand and change
+    /// nothing but what waits for them.
+    fn look(&mut self, kind: Kind, now: u64, out: &mut Vec<Command>) {
+        let grace_over = (self.looked..now).contains(&(self.started + GRACE_MS));
+        if self.looked == 0 || kind == Kind::Look && grace_over {
+            self.wake();
         }
-        place::note_drained(self, out);
+        self.looked = self.looked.max(1);
+        if kind == Kind::Look {
+            self.bury_nodes(now, out);
+            self.settle(now);
+            self.looked = now.max(1);
+        }
+        if kind != Kind::Beat {
+            self.live(now, out);
+        }
+        place::place_due(self, now, out);
+        let moving: Vec<_> = self.moving.iter().cloned().collect();
+        for id in moving {
+            moves::finish_moves(self, &id, now, out);
+        }
+        if kind != Kind::Beat {
+            moves::note_drained(self, out);
+        }
     }
 
-    fn look_at(&mut self, id: &str, now: u64, out: &mut Vec<Command>) {
-        let Some(t) = self.topologies.get_mut(id) else {
-            return;
-        };
-        match lifecycle::step(t.status, Wish::Look, now) {
-            Step::Remove => return self.remove(id, out),
-            Step::Reshape(status) => {
-                t.status = status;
-                t.version += 1;
-                if let Some(shape) = t.wanted.take() {
-                    place::reshape(t, &shape);
-                }
-                tell(
-                    out,
-                    "rebalanced",
-                    id,
-                    "",
-                    format!("{}: the new shape applies", t.name),
-                );
-                out.extend([
-                    Command::Store(id.to_owned()),
-                    Command::Publish(id.to_owned()),
-                ]);
-            }
-            _ => {}
+    /// After a start, and when those who have not reported until then count as dead, all is laid again.
+    fn wake(&mut self) {
+        let moves = |t: &&Topology| t.placed.iter().any(|p| p.move_to.is_some());
+        let all = self.topologies.values();
+        self.moving = all.clone().filter(moves).map(|t| t.id.clone()).collect();
+        let ids: Vec<_> = all.map(|t| t.id.clone()).collect();
+        ids.iter().for_each(|id| self.lay_again(id, Why::Need));
+    }
+
+    /// Nodes that have been there long enough may take running work over.
+    fn settle(&mut self, now: u64) {
+        let mut news = self.quarantine.ended(self.looked, now);
+        for n in self.nodes.values_mut().filter(|n| !n.settled) {
+            n.settled = now.saturating_sub(n.since) >= self.policy.settle;
+            news |= n.settled;
         }
-        place::place(self, id, now, out);
-        place::finish_moves(self, id, now, out);
+        if news {
+            let ids: Vec<_> = self.topologies.keys().cloned().collect();
+            ids.iter().for_each(|id| self.lay_again(id, Why::Spread));
+        }
+    }
+
+    /// Waits of topologies that are over.
+    fn live(&mut self, now: u64, out: &mut Vec<Command>) {
+        let step = |t: &Topology| lifecycle::step(t.status, Wish::Look, now);
+        let over = self.topologies.values().filter(|t| step(t) != Step::Stay);
+        let over: Vec<_> = over.map(|t| t.id.clone()).collect();
+        for id in over {
+            let Some(t) = self.topologies.get_mut(&id) else {
+                continue;
+            };
+            match lifecycle::step(t.status, Wish::Look, now) {
+                Step::Remove => self.remove(&id, out),
+                Step::Reshape(status) => {
+                    t.status = status;
+                    t.version += 1;
+                    if let Some(shape) = t.wanted.take() {
+                        moves::reshape(t, &shape);
+                    }
+                    let text = format!("{}: the new shape applies", t.name);
+                    tell(out, "rebalanced", &id, "", text);
+                    self.plans.remove(&id);
+                    self.lay_again(&id, Why::Asked);
+                    out.extend([Command::Store(id.clone()), Command::Publish(id)]);
+                }
+                _ => {}
+            }
+        }
     }
 
     fn remove(&mut self, id: &str, out: &mut Vec<Command>) {
@@ -419,6 +479,9 @@ impl State {
         };
         self.workers.retain(|_, w| w.topology != id);
         self.lost.remove(id);
+        self.plans.remove(id);
+        self.moving.remove(id);
+        self.room_changed(None);
         tell(out, "killed", id, "", format!("{} is gone", t.name));
         out.push(Command::Forget(id.to_owned()));
         let nodes: std::collections::BTreeSet<_> =
@@ -426,22 +489,17 @@ impl State {
         out.extend(nodes.into_iter().map(Command::Slots));
     }
 
-    /// Nodes that fell silent lose their workers.
+    /// Nodes that fell silent lose their workers, and what was on them is laid elsewhere.
     fn bury_nodes(&mut self, now: u64, out: &mut Vec<Command>) {
         let silent: Vec<_> = self
-            .nodes
+            .heard
             .keys()
             .filter(|id| !self.alive(id, now))
             .cloned()
             .collect();
         for id in silent {
-            tell(
-                out,
-                "node_lost",
-                "",
-                &id,
-                format!("{id} was not heard for {NODE_TIMEOUT_MS} ms: its work moves"),
-            );
+            let text = format!("{id} was not heard for {NODE_TIMEOUT_MS} ms: its work moves");
+            tell(out, "node_lost", "", &id, text);
             let slots: Vec<_> = self
                 .workers
                 .keys()
@@ -452,30 +510,35 @@ impl State {
                 let incarnation = self.workers.get(&slot).map_or(0, |w| w.incarnation);
                 self.worker_gone(&slot, incarnation, "its node fell silent", out);
             }
-            self.nodes.remove(&id);
+            self.room_changed(Some(&id));
+            self.heard.remove(&id);
+            let known = self.nodes.remove(&id);
+            // One that was sentenced was expected to go.
+            if known.is_none_or(|n| !n.notices.iter().any(|x| x.sentence)) {
+                self.fault(&id, now, out);
+            }
+        }
+    }
+
+    /// Notes a fault of a node, and tells when it is quarantined for it.
+    fn fault(&mut self, id: &str, now: u64, out: &mut Vec<Command>) {
+        let limits = self.policy.quarantine;
+        if let Some(until) = self.quarantine.fault(id, now, &limits) {
+            let text = format!(
+                "{id} comes and goes: it gets nothing new for {} s",
+                (until - now) / 1_000
+            );
+            tell(out, "quarantined", "", id, text);
         }
     }
 }
 
-/// Executors of a topology with their component's index.
-pub fn executors(t: &Topology) -> Vec<((i32, i32), usize)> {
-    let component = |task| {
-        t.spec
-            .task_ranges()
-            .iter()
-            .position(|(f, l)| (*f..=*l).contains(&task))
-            .unwrap_or(0)
-    };
-    t.spec
-        .executors()
-        .into_iter()
-        .map(|e| (e, component(e.0)))
-        .collect()
-}
-
-/// The placement entry of a task.
-pub fn placed_of(t: &Topology, task: i32) -> Option<&Placed> {
-    t.placed.iter().find(|p| (p.first..=p.last).contains(&task))
+/// What kind of event a step takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Look,
+    Beat,
+    Change,
 }
 
 fn lose(lost: &mut Vec<u64>, incarnation: u64) {

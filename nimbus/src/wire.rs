@@ -1,13 +1,14 @@
 //! From what Nimbus knows to what it says: assignments, slots, summaries.
 //! Pure: no clock, no I/O, no async.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fulmar_proto::nimbus as pb;
 
+use crate::cluster;
 use crate::lifecycle::Status;
 use crate::model::{Node, Notice, Placed, State, Topology};
-use crate::scheduler::Slot;
+use crate::scheduler::{Resources, Slot};
 use crate::stats::Stats;
 
 /// The status on the wire.
@@ -69,31 +70,54 @@ pub fn assignment(state: &State, id: &str) -> pb::Assignment {
     }
 }
 
-/// The slots of a node, all of them.
-pub fn slots(state: &State, node: &str, version: u64) -> pb::SupervisorAssignment {
-    let mut slots = Vec::new();
+/// All slots of these nodes: one walk over the topologies, however many nodes have news.
+pub fn slots(
+    state: &State,
+    nodes: &BTreeSet<&str>,
+    version: u64,
+) -> BTreeMap<String, pb::SupervisorAssignment> {
+    let mut all: BTreeMap<&str, pb::SupervisorAssignment> = BTreeMap::new();
+    for node in nodes {
+        let drained = state.nodes.get(*node).is_some_and(|n| n.drained);
+        let empty = pb::SupervisorAssignment {
+            version,
+            slots: Vec::new(),
+            drained,
+        };
+        all.insert(node, empty);
+    }
     for t in state.topologies.values() {
-        let ports: BTreeSet<u16> = State::slots_of(t)
-            .into_iter()
-            .filter(|s| s.node == node)
-            .map(|s| s.port)
-            .collect();
-        slots.extend(ports.into_iter().map(|port| pb::SlotAssignment {
-            port: port.into(),
-            topology_id: t.id.clone(),
-            topology_name: t.name.clone(),
-            blob_key: t.blob_key.clone(),
-            program_args: t.program_args.clone(),
-            json_conf: t.conf.to_json(),
-            graph_hash: t.graph_hash.clone(),
-        }));
+        let places = t.placed.iter().flat_map(cluster::places);
+        let here: BTreeSet<(&str, u16)> = places.filter(|(node, _)| nodes.contains(node)).collect();
+        if here.is_empty() {
+            continue;
+        }
+        let json_conf = t.conf.to_json();
+        for (node, port) in here {
+            let slot = pb::SlotAssignment {
+                port: port.into(),
+                topology_id: t.id.clone(),
+                topology_name: t.name.clone(),
+                blob_key: t.blob_key.clone(),
+                program_args: t.program_args.clone(),
+                json_conf: json_conf.clone(),
+                graph_hash: t.graph_hash.clone(),
+            };
+            if let Some(of) = all.get_mut(node) {
+                of.slots.push(slot);
+            }
+        }
     }
-    let drained = state.nodes.get(node).is_some_and(|n| n.drained);
-    pb::SupervisorAssignment {
-        version,
-        slots,
-        drained,
-    }
+    all.into_iter()
+        .map(|(node, s)| (node.to_owned(), s))
+        .collect()
+}
+
+/// The slots of one node.
+pub fn slots_of(state: &State, node: &str, version: u64) -> pb::SupervisorAssignment {
+    slots(state, &BTreeSet::from([node]), version)
+        .remove(node)
+        .unwrap_or_default()
 }
 
 /// A notice on the wire.
@@ -110,6 +134,53 @@ pub fn notice(node: &str, n: &Notice) -> pb::Notice {
         source: n.source.clone(),
         retracted: false,
     }
+}
+
+/// Storm's names of what a node has.
+const CPU: &str = "supervisor.cpu.capacity";
+const MEMORY: &str = "supervisor.memory.capacity.mb";
+
+/// What a node says that it has; what it leaves out is Storm's default.
+///
+/// # Errors
+/// An amount below 0 or not a number.
+pub fn resources(said: &HashMap<String, f64>) -> Result<Resources, tonic::Status> {
+    let mut all = Node::default().resources;
+    for (name, amount) in said {
+        if !(0.0..=1e12).contains(amount) {
+            let text = format!("NIM018 resource {name} is {amount}: from 0 to 1e12");
+            return Err(tonic::Status::invalid_argument(text));
+        }
+        match name.as_str() {
+            CPU => all.cpu = *amount,
+            MEMORY => all.memory = *amount,
+            other => drop(all.generic.insert(other.to_owned(), *amount)),
+        }
+    }
+    Ok(all)
+}
+
+fn amounts(of: &Resources) -> HashMap<String, f64> {
+    let named = [(CPU.to_owned(), of.cpu), (MEMORY.to_owned(), of.memory)];
+    named.into_iter().chain(of.generic.clone()).collect()
+}
+
+/// What topologies ask for on a node, as far as their plans are known.
+fn given(state: &State, node: &str) -> Resources {
+    let mut sum = Resources::default();
+    for t in state.topologies.values() {
+        let Some(plan) = state.plans.get(&t.id) else {
+            continue;
+        };
+        for (p, (_, c)) in t.placed.iter().zip(&plan.executors) {
+            if p.node == node
+                && let Some(c) = plan.components.get(*c)
+            {
+                sum.add(&c.demand, 1.0);
+            }
+        }
+    }
+    sum
 }
 
 /// A node as clients see it.
@@ -139,6 +210,10 @@ pub fn supervisor(state: &State, stats: &Stats, n: &Node, now: u64) -> pb::Super
         slots: stats.slots_of(&n.id),
         memory_used_mb: n.memory_mb,
         cpu_used_percent: n.cpu_percent,
+        pool: n.pool(),
+        resources: amounts(&n.resources),
+        resources_given: amounts(&given(state, &n.id)),
+        quarantined_until_ms: state.quarantine.until(&n.id, now).unwrap_or(0),
     }
 }
 
@@ -166,7 +241,7 @@ pub fn summary(state: &State, t: &Topology, now: u64) -> pb::TopologySummary {
         health: health.to_owned(),
         health_reason: reason,
         owner: String::new(),
-        endures_losses: 0,
+        endures_losses: state.endures.get(&t.id).copied().unwrap_or(0),
     }
 }
 

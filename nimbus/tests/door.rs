@@ -27,6 +27,7 @@ async fn start(dir: &Path) -> Running {
     let config = NimbusConfig {
         dir: dir.to_owned(),
         host: "127.0.0.1".into(),
+        conf: fulmar_api::Config::new(),
     };
     let task = tokio::spawn(async move {
         let shutdown = async move {

@@ -1,15 +1,20 @@
 //! What a supervisor needs to know, and how Storm's keys say it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fulmar_api::Config;
+use fulmar_api::{Config, Value};
 
 use crate::error::Error;
 use crate::limits::LOG_MOST;
 use crate::slot::Times;
 
 const SLOTS: &str = "supervisor.slots.ports";
+const CPU: &str = "supervisor.cpu.capacity";
+const MEMORY: &str = "supervisor.memory.capacity.mb";
+const RESOURCES: &str = "supervisor.resources.map";
+const LIFE_CYCLE: &str = "supervisor.life.cycle";
 const POLL: &str = "supervisor.imds.poll.millis";
 
 /// How a supervisor is set up. [`SupervisorConfig::new`] holds the defaults.
@@ -31,10 +36,15 @@ pub struct SupervisorConfig {
     pub notice_file: Option<PathBuf>,
     /// `supervisor.instance.type`; else the metadata service's.
     pub instance_type: Option<String>,
-    /// The zone; else the metadata service's.
+    /// `supervisor.zone`; else the metadata service's.
     pub zone: Option<String>,
     /// `supervisor.life.cycle`: spot or on-demand; else the metadata service's.
     pub life_cycle: Option<String>,
+    /// `supervisor.pool`; else instance type and zone make the pool.
+    pub pool: Option<String>,
+    /// What this node has, for the resource-aware scheduler: `supervisor.cpu.capacity`,
+    /// `supervisor.memory.capacity.mb` and `supervisor.resources.map`.
+    pub resources: BTreeMap<String, f64>,
     /// Advice that no sentence follows ends after so long.
     pub advice: Duration,
     /// Whether workers are stopped with the supervisor. Storm leaves them, and so is the default.
@@ -61,6 +71,8 @@ impl SupervisorConfig {
             instance_type: None,
             zone: None,
             life_cycle: None,
+            pool: None,
+            resources: BTreeMap::new(),
             advice: Duration::from_secs(600),
             stop_workers: false,
             times: Times {
@@ -92,7 +104,10 @@ impl SupervisorConfig {
         c.imds_poll = conf.millis(POLL)?.unwrap_or(c.imds_poll);
         c.notice_file = conf.str("supervisor.notice.file")?.map(PathBuf::from);
         c.instance_type = conf.str("supervisor.instance.type")?;
-        c.life_cycle = conf.str("supervisor.life.cycle")?;
+        c.zone = conf.str("supervisor.zone")?;
+        c.pool = conf.str("supervisor.pool")?;
+        c.life_cycle = conf.str(LIFE_CYCLE)?;
+        c.resources = resources(conf)?;
         let secs = |key, default: u64| -> Result<u64, Error> {
             Ok(conf.secs(key)?.map_or(default, |d| d.as_millis() as u64))
         };
@@ -130,12 +145,42 @@ impl SupervisorConfig {
             );
             return Err(config(SLOTS, text));
         }
+        if let Some(other) = self.life_cycle.as_deref()
+            && !matches!(other, "spot" | "on-demand" | "unknown")
+        {
+            let text = format!("\"{other}\": spot, on-demand or unknown");
+            return Err(config(LIFE_CYCLE, text));
+        }
+        if let Some((name, amount)) = self
+            .resources
+            .iter()
+            .find(|(_, n)| !(0.0..=1e12).contains(*n))
+        {
+            let text = format!("{name} is {amount}: from 0 to 1e12");
+            return Err(config(RESOURCES, text));
+        }
         if !(100..=5_000).contains(&self.imds_poll.as_millis()) {
             let text = format!("{} ms: from 100 to 5000", self.imds_poll.as_millis());
             return Err(config(POLL, text));
         }
         Ok(())
     }
+}
+
+/// What a node has, by Storm's names.
+fn resources(conf: &Config) -> Result<BTreeMap<String, f64>, Error> {
+    let mut all = BTreeMap::new();
+    if let Some(Value::Map(map)) = conf.get(RESOURCES) {
+        for (name, value) in map.iter() {
+            let number = value.as_float();
+            let wrong = || config(RESOURCES, format!("{name} is {value}: wanted a number"));
+            all.insert(name.to_string(), number.ok_or_else(wrong)?);
+        }
+    }
+    for (key, default) in [(CPU, 400.0), (MEMORY, 4096.0)] {
+        all.insert(key.to_owned(), conf.float_or(key, default)?);
+    }
+    Ok(all)
 }
 
 fn config(key: &'static str, problem: impl ToString) -> Error {
@@ -172,6 +217,18 @@ mod tests {
         );
         assert_eq!(c.notice_file, Some("/tmp/n.json".into()));
         assert_eq!(c.dir, PathBuf::from("d"));
+        assert_eq!((c.resources[CPU], c.resources[MEMORY]), (400.0, 4096.0));
+        let text = "supervisor.resources.map: {gpu.count: 2}\nsupervisor.memory.capacity.mb: 8000\n\
+                    supervisor.zone: z1\nsupervisor.pool: big\nsupervisor.life.cycle: on-demand\n";
+        let c = from(text).expect("fits");
+        assert_eq!(
+            (c.resources["gpu.count"], c.resources[MEMORY]),
+            (2.0, 8000.0)
+        );
+        assert_eq!(
+            (c.zone.as_deref(), c.pool.as_deref()),
+            (Some("z1"), Some("big"))
+        );
     }
 
     #[test]
@@ -182,6 +239,9 @@ mod tests {
             ("supervisor.slots.ports: [7000, 7000]", "twice"),
             ("supervisor.slots.ports: [7000, 8000]", "1000 above"),
             ("supervisor.imds.poll.millis: 60000", "5000"),
+            ("supervisor.life.cycle: sometimes", "on-demand"),
+            ("supervisor.resources.map: {gpu: many}", "wanted a number"),
+            ("supervisor.cpu.capacity: -1", "from 0"),
             ("supervisor.imds.endpoint: 7", "supervisor.imds.endpoint"),
         ] {
             let e = from(text).expect_err(text).to_string();

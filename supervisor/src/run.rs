@@ -142,6 +142,8 @@ fn first(config: &SupervisorConfig, node_id: &str, port: u16) -> Status {
         assignment_version: 0,
         notices: Vec::new(),
         slots: config.slots.iter().map(|p| shown(*p, &empty)).collect(),
+        pool: text(&config.pool),
+        resources: config.resources.clone(),
         identity: Identity {
             instance_id: String::new(),
             instance_type: text(&config.instance_type),

@@ -2,6 +2,7 @@
 //!
 //! Pure: no clock, no I/O, no async.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use fulmar_proto::nimbus as pb;
@@ -96,6 +97,10 @@ pub struct Status {
     pub notices: Vec<Notice>,
     /// Slots.
     pub slots: Vec<SlotStatus>,
+    /// `supervisor.pool`; empty: instance type and zone make the pool.
+    pub pool: String,
+    /// What it has, by Storm's names.
+    pub resources: BTreeMap<String, f64>,
     /// What the metadata service or the configuration says.
     pub identity: Identity,
     /// Memory and processor of the node.
@@ -161,6 +166,8 @@ impl Status {
             version: self.version.to_owned(),
             running: running.collect(),
             started_ms: self.started_ms,
+            pool: self.pool.clone(),
+            resources: self.resources.clone().into_iter().collect(),
         }
     }
 

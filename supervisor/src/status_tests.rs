@@ -24,6 +24,8 @@ fn status() -> Status {
             incarnation: Some(u64::MAX),
             failures: 0,
         }],
+        pool: String::new(),
+        resources: [("supervisor.cpu.capacity".to_owned(), 200.0)].into(),
         identity: Identity::default(),
         load: Load {
             memory_used_bytes: 3_000_000,
@@ -47,6 +49,7 @@ fn a_heartbeat_a_registration_and_metrics_say_the_same() {
     assert_eq!(registration.slot_ports, [6700]);
     assert_eq!(registration.running[0].incarnation, u64::MAX);
     assert_eq!(registration.life_cycle, "unknown");
+    assert_eq!(registration.resources["supervisor.cpu.capacity"], 200.0);
     let metrics = s.metrics(6_000);
     for line in [
         "fulmar_supervisor_worker_launches_total 2",

@@ -18,6 +18,7 @@ mod python;
 mod run;
 mod services;
 mod setup;
+mod sim;
 mod test;
 #[cfg(test)]
 mod tests;
@@ -65,6 +66,15 @@ enum Verb {
         #[command(subcommand)]
         verb: services::Verb,
     },
+    /// Build the simulation of Nimbus in release and run it; arguments go to it, for example `--seeds 0..1000`.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// Arguments of the simulation.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Put known bugs back, one after another, and see that the simulation catches each by its invariant.
+    Bite,
     /// Build the benchmarks in release and run them; arguments go to them.
     #[command(disable_help_flag = true)]
     Bench {
@@ -95,5 +105,7 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
         Verb::Docs => docs::write(),
         Verb::Services { verb } => services::services(verb),
         Verb::Bench { args } => bench::bench(&args),
+        Verb::Sim { args } => sim::sim(&args),
+        Verb::Bite => sim::bite(),
     }
 }

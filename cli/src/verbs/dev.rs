@@ -83,6 +83,7 @@ pub fn run(common: &Common, args: &Args) -> Done {
         let config = NimbusConfig {
             dir: dir.join("nimbus"),
             host: HOST.to_owned(),
+            conf: conf.clone(),
         };
         daemons.start(|until| fulmar_nimbus::run(config, listener, until));
         println!("nimbus        {nimbus}");

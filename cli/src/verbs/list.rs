@@ -58,6 +58,6 @@ pub fn summary(t: &pb::TopologySummary) -> Value {
     json!({
         "id": t.id, "name": t.name, "status": t.status().as_str_name(), "health": t.health,
         "reason": t.health_reason, "tasks": t.tasks, "executors": t.executors,
-        "workers": t.workers, "uptime_secs": t.uptime_secs,
+        "workers": t.workers, "endures_losses": t.endures_losses, "uptime_secs": t.uptime_secs,
     })
 }

@@ -33,6 +33,7 @@ pub fn run(common: &Common, args: &Args) -> Done {
         let config = NimbusConfig {
             dir,
             host: args.host.clone(),
+            conf: settings::load(common)?,
         };
         fulmar_nimbus::run(config, listener, ended())
             .await

@@ -94,6 +94,7 @@ impl World {
         let config = NimbusConfig {
             dir: self.dir.path().join("nimbus"),
             host: "127.0.0.1".into(),
+            conf: fulmar_api::Config::new(),
         };
         let daemon = self.spawn(self.nimbus_port, |listener, stopped| {
             fulmar_nimbus::run(config, listener, async move {

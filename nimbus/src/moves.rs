@@ -1,0 +1,136 @@
+//! The second half of a move: the floor goes to the new owners once they are open; condemned nodes that
+//! hold nothing are drained; a rebalance cuts executors anew.
+//!
+//! Pure: no clock, no I/O, no async.
+
+use std::collections::BTreeSet;
+
+use crate::cluster::Why;
+use crate::event::Command;
+use crate::limits::{DEADLINE_MARGIN_MS, MOVE_MOST_MS};
+use crate::model::{Node, Placed, Shape, State, Topology};
+use crate::step::tell;
+
+/// Gives the floor to the new owners once all of them are open, or when there is no more time.
+pub fn finish_moves(state: &mut State, id: &str, now: u64, out: &mut Vec<Command>) {
+    let Some(t) = state.topologies.get(id) else {
+        state.moving.remove(id);
+        return;
+    };
+    let moves: Vec<&Placed> = t.placed.iter().filter(|p| p.move_to.is_some()).collect();
+    if moves.is_empty() {
+        state.moving.remove(id);
+        return;
+    }
+    let ready = moves.iter().all(|p| {
+        let worker = p.target().and_then(|s| state.workers.get(&s));
+        worker.is_some_and(|w| w.topology == id && w.ready.contains(&p.executor()))
+    });
+    let urgent = moves.iter().any(|p| is_urgent(state, &p.node, now));
+    let since = moves
+        .iter()
+        .filter_map(|p| state.workers.get(&p.target()?))
+        .map(|w| w.since)
+        .max();
+    let overdue = since.is_some_and(|s| now.saturating_sub(s) > MOVE_MOST_MS);
+    // A target that never registered cannot be given anything.
+    let registered = moves
+        .iter()
+        .all(|p| p.target().is_some_and(|s| state.workers.contains_key(&s)));
+    if !(ready || registered && (urgent || overdue)) {
+        return;
+    }
+    let Some(t) = state.topologies.get_mut(id) else {
+        return;
+    };
+    t.version += 1;
+    let (mut moved, mut nodes) = (0, BTreeSet::new());
+    for p in &mut t.placed {
+        if let Some((node, port)) = p.move_to.take() {
+            nodes.extend([std::mem::replace(&mut p.node, node.clone()), node]);
+            (p.port, p.epoch) = (port, t.version);
+            moved += 1;
+        }
+    }
+    let how = if ready {
+        "ready before they took over"
+    } else {
+        "not all ready: the time was up"
+    };
+    tell(
+        out,
+        "switched",
+        id,
+        "",
+        format!("{}: {moved} executors have moved; {how}", t.name),
+    );
+    out.extend([
+        Command::Store(id.to_owned()),
+        Command::Publish(id.to_owned()),
+    ]);
+    out.extend(nodes.into_iter().map(Command::Slots));
+    state.moving.remove(id);
+    // What was left is free for those who lack something; and it may have to move on.
+    state.room_changed(None);
+    state.lay_again(id, Why::Need);
+}
+
+/// Whether what lies on a node must leave now, ready or not.
+fn is_urgent(state: &State, node: &str, now: u64) -> bool {
+    let notices = state.nodes.get(node).map(|n| &n.notices);
+    let sentences = notices.into_iter().flatten().filter(|n| n.sentence);
+    let deadline = sentences.map(|n| n.deadline_ms).min();
+    deadline.is_some_and(|d| now + DEADLINE_MARGIN_MS >= d) || !state.alive(node, now)
+}
+
+/// Notes the condemned nodes that hold nothing any more.
+pub fn note_drained(state: &mut State, out: &mut Vec<Command>) {
+    let due = |n: &Node| !n.drained && n.notices.iter().any(|notice| notice.sentence);
+    if !state.nodes.values().any(due) {
+        return;
+    }
+    let used: BTreeSet<String> = state
+        .topologies
+        .values()
+        .flat_map(State::slots_of)
+        .map(|s| s.node)
+        .collect();
+    for n in state.nodes.values_mut() {
+        if due(n) && !used.contains(&n.id) {
+            n.drained = true;
+            tell(
+                out,
+                "drained",
+                "",
+                &n.id,
+                format!("{} is drained: nothing of any topology is left there", n.id),
+            );
+            out.push(Command::Slots(n.id.clone()));
+        }
+    }
+}
+
+/// Applies a rebalance's shape: executors are cut anew, and go on where their first task was.
+pub fn reshape(t: &mut Topology, shape: &Shape) {
+    if let Some(workers) = shape.workers {
+        t.workers = workers;
+    }
+    for c in &mut t.spec.components {
+        if let Some(n) = shape.executors.get(&c.id) {
+            c.parallelism = *n;
+        }
+    }
+    let placed = t.spec.executors().into_iter().filter_map(|(first, last)| {
+        // Entries are sorted by task.
+        let at = t.placed.partition_point(|p| p.last < first);
+        let old = t.placed.get(at).filter(|p| p.first <= first)?;
+        Some(Placed {
+            first,
+            last,
+            epoch: t.version,
+            move_to: None,
+            ..old.clone()
+        })
+    });
+    t.placed = placed.collect();
+}
