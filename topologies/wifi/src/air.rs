@@ -22,6 +22,11 @@ const STRONG_DBM: f64 = -63.0;
 /// Signal to noise that is assumed where none was measured, in dB.
 const USUAL_SNR_DB: f64 = 25.0;
 
+/// Airtime of other networks above which they decide.
+const FOREIGN_LEAST: f64 = 0.05;
+/// A channel with less idle time than this is full.
+const IDLE_LEAST: f64 = 0.1;
+
 /// What is fitted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Calibration {
@@ -194,6 +199,27 @@ pub struct Factors {
     pub crowd: f64,
 }
 
+/// What decides over a client's throughput, and so how well it can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// The wire is the limit.
+    Wire,
+    /// Other networks are on the channel: what they would give up is not known.
+    Foreign,
+    /// The channel is full of the own network's traffic: its clients share it evenly.
+    Full,
+    /// There is room.
+    Free,
+}
+
+/// All of them, with the names of the model's file.
+pub const SETTINGS: [(Setting, &str); 4] = [
+    (Setting::Wire, "wire"),
+    (Setting::Foreign, "foreign"),
+    (Setting::Full, "full"),
+    (Setting::Free, "free"),
+];
+
 /// What comes out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Throughput {
@@ -205,17 +231,14 @@ pub struct Throughput {
     pub wire_mbps: f64,
     /// Part of the airtime.
     pub share: f64,
-    /// Part of the airtime without taking any from other networks.
-    pub idle_share: f64,
+    /// What decides.
+    pub setting: Setting,
 }
 
 impl Throughput {
-    /// How far the truth may lie, up to a factor: the more, the more is promised, and the more of it
-    /// other networks would have to give up.
+    /// What an error is measured in: it grows with what is promised.
     pub fn scale(&self) -> f64 {
-        let taken = 1.0 - self.idle_share / self.share.max(1e-9);
-        let limit = self.air_mbps.min(self.wire_mbps);
-        1.0 + 0.3 * limit + 0.5 * limit * taken.clamp(0.0, 1.0)
+        1.0 + self.mbps
     }
 }
 
@@ -303,7 +326,7 @@ impl Factors {
         let (air, mbps): (f64, f64) = (airs.clone().sum(), mates.iter().map(|m| m.mbps).sum());
         let (count, mass) = cluster(airs.clone(), 0.008, c.alike);
         self.others = mates.len() as f64;
-        let full = mass > c.crowd && idle < 0.1;
+        let full = mass > c.crowd && idle < IDLE_LEAST;
         (self.equals, self.light) = if full {
             (count, air - mass)
         } else {
@@ -332,14 +355,14 @@ impl Factors {
         let others = (self.sending - own).max(0.0);
         self.others = (known(m.active, 1.0) - if own > 0.0 { 1.0 } else { 0.0 }).max(0.0);
         self.crowd = self.others;
-        let full = others > c.crowd && idle < 0.1 && self.others > 0.0;
+        let full = others > c.crowd && idle < IDLE_LEAST && self.others > 0.0;
         (self.equals, self.light) = if full {
             let equals = (self.others * c.greedy).max(1.0);
             (equals, others * (1.0 - c.greedy.min(1.0)) * 0.5)
         } else {
             (0.0, others)
         };
-        self.wire_equals = if idle >= 0.1 {
+        self.wire_equals = if idle >= IDLE_LEAST {
             self.others
         } else {
             self.equals
@@ -372,13 +395,23 @@ impl Factors {
         } else {
             f64::INFINITY
         };
-        let (share, idle_share) = (share(room), share(calm));
+        let share = share(room);
+        let air_mbps = per_air * share;
+        let setting = if wire_mbps < air_mbps {
+            Setting::Wire
+        } else if self.foreign > FOREIGN_LEAST {
+            Setting::Foreign
+        } else if c.busy - used < IDLE_LEAST {
+            Setting::Full
+        } else {
+            Setting::Free
+        };
         Throughput {
-            mbps: (per_air * share).min(wire_mbps),
-            air_mbps: per_air * share,
+            mbps: air_mbps.min(wire_mbps),
+            air_mbps,
             wire_mbps,
             share,
-            idle_share,
+            setting,
         }
     }
 }

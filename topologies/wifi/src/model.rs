@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::sync::OnceLock;
 
-use crate::air::{Calibration, FITTED, Throughput};
+use crate::air::{Calibration, FITTED, SETTINGS, Throughput};
 use crate::cause::{CAUSES, Weights, class, prior, set_class};
 
 /// First line of the file.
@@ -12,23 +12,18 @@ const HEAD: &str = "fulmar-air 1";
 /// Version of the estimators, part of every estimate; it changes with the committed file.
 pub const VERSION: &str = "air-2";
 
-/// Factors of the interval that holds nine of ten truths: times [`Throughput::scale`] below and above.
+/// Factors of the interval that holds nine of ten truths, below and above, for each of [`SETTINGS`]:
+/// times [`Throughput::scale`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Interval {
-    /// Below.
-    pub low: f64,
-    /// Above.
-    pub high: f64,
-}
+pub struct Intervals(pub [(f64, f64); SETTINGS.len()]);
 
-impl Interval {
+impl Intervals {
     /// Ends in Mbit/s around an estimate; `doubt` of 1 and more widens them.
     pub fn around(&self, t: &Throughput, doubt: f64) -> (f64, f64) {
+        let at = SETTINGS.iter().position(|s| s.0 == t.setting);
+        let (low, high) = self.0[at.unwrap_or(0)];
         let scale = t.scale() * doubt.max(1.0);
-        (
-            (t.mbps - self.low * scale).max(0.0),
-            t.mbps + self.high * scale,
-        )
+        ((t.mbps - low * scale).max(0.0), t.mbps + high * scale)
     }
 }
 
@@ -38,9 +33,9 @@ pub struct Model {
     /// Numbers of the physics.
     pub calibration: Calibration,
     /// Interval where the other clients of the access point are known.
-    pub with_mates: Interval,
+    pub with_mates: Intervals,
     /// Interval where only sums over them are.
-    pub alone: Interval,
+    pub alone: Intervals,
     /// Weights of the causes.
     pub weights: Weights,
 }
@@ -63,7 +58,9 @@ impl Model {
             let _ = writeln!(out, "{name} {value}");
         }
         for (name, i) in [("with_mates", self.with_mates), ("alone", self.alone)] {
-            let _ = writeln!(out, "interval_{name} {} {}", i.low, i.high);
+            for ((_, setting), (low, high)) in SETTINGS.iter().zip(i.0) {
+                let _ = writeln!(out, "{name}_{setting} {low} {high}");
+            }
         }
         for (k, cause) in CAUSES.iter().enumerate() {
             let (gain, constant) = class(&self.weights, k);
@@ -97,15 +94,15 @@ impl Model {
         for (value, (name, _, _)) in values.iter_mut().zip(FITTED) {
             *value = row(name, 1)?[0];
         }
-        let mut interval = |name| {
-            let ends = row(name, 2)?;
-            let (low, high) = (ends[0], ends[1]);
-            Ok::<_, String>(Interval { low, high })
+        let mut intervals = |name: &str| {
+            let mut all = [(0.0, 0.0); SETTINGS.len()];
+            for (slot, (_, setting)) in all.iter_mut().zip(SETTINGS) {
+                let ends = row(&format!("{name}_{setting}"), 2)?;
+                *slot = (ends[0], ends[1]);
+            }
+            Ok::<_, String>(Intervals(all))
         };
-        let (with_mates, alone) = (
-            interval("interval_with_mates")?,
-            interval("interval_alone")?,
-        );
+        let (with_mates, alone) = (intervals("with_mates")?, intervals("alone")?);
         let mut weights = prior();
         for (k, cause) in CAUSES.iter().enumerate() {
             let pair = row(&format!("cause_{}", cause.label()), 2)?;

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use fulmar_wifi::air::{Calibration, FITTED, Factors, Throughput};
+use fulmar_wifi::air::{Calibration, FITTED, Factors, SETTINGS, Setting, Throughput};
 use fulmar_wifi::cause::{CAUSES, Case, evidence, fit, likeliest, shares};
 use fulmar_wifi::grow::Dice;
-use fulmar_wifi::model::{Interval, Model};
+use fulmar_wifi::model::{Intervals, Model};
 
 use crate::ns3::Sample;
 use crate::score::Pair;
@@ -69,23 +69,19 @@ fn case(s: &Sample, c: &Calibration, class: usize) -> Case {
     (evidence(&f, c), class, 1.0)
 }
 
-/// Factors below and above that hold the middle of the truths.
-fn interval(said: &[(Throughput, f64)]) -> Interval {
-    let end = |sign: f64| {
-        let far = said
-            .iter()
-            .map(|(t, truth)| sign * (truth - t.mbps) / t.scale());
+/// Factors below and above that hold the middle of the truths of each setting.
+fn intervals(said: &[(Throughput, f64)]) -> Intervals {
+    let end = |setting: Setting, sign: f64| {
+        let own = said.iter().filter(|(t, _)| t.setting == setting);
+        let far = own.map(|(t, truth)| sign * (truth - t.mbps) / t.scale());
         let mut far: Vec<f64> = far.collect();
         far.sort_by(f64::total_cmp);
         // One more than there are: a new one may lie beyond all (split conformal).
         let at = ((far.len() + 1) as f64 * (1.0 - TAIL)).ceil() as usize;
-        far.get(at.min(far.len()).saturating_sub(1))
-            .map_or(1.0, |v| v.max(0.05))
+        let end = far.get(at.min(far.len()).saturating_sub(1));
+        end.map_or(1.0, |v| v.max(0.05))
     };
-    Interval {
-        low: end(-1.0),
-        high: end(1.0),
-    }
+    Intervals(SETTINGS.map(|(s, _)| (end(s, -1.0), end(s, 1.0))))
 }
 
 /// A part of each deployment: the same seed gives the same.
@@ -118,16 +114,18 @@ pub struct LeftOut<'a> {
 }
 
 /// The probe rows with truth.
-pub fn probes(samples: &[Sample]) -> Vec<&Sample> {
+pub fn probes<'a>(samples: &[&'a Sample]) -> Vec<&'a Sample> {
     let good = |s: &&Sample| s.probe && s.truth.is_finite();
-    samples.iter().filter(good).collect()
+    samples.iter().copied().filter(good).collect()
 }
 
 /// Fits all of it, and answers what it says of what it did not see.
-pub fn train(samples: &[Sample], seed: u64) -> (Model, LeftOut<'_>) {
+pub fn train<'a>(samples: &[&'a Sample], seed: u64) -> (Model, LeftOut<'a>) {
     let probes = probes(samples);
-    let causes: Vec<(&Sample, usize)> =
-        samples.iter().filter_map(|s| Some((s, s.cause?))).collect();
+    let causes: Vec<(&'a Sample, usize)> = samples
+        .iter()
+        .filter_map(|s| Some((*s, s.cause?)))
+        .collect();
     let fold = folds(samples.iter().map(|s| s.name[0].as_str()), FOLDS, seed);
     let of = |s: &Sample| fold.get(s.name[0].as_str()).copied().unwrap_or(0);
     let mut out = LeftOut::default();
@@ -173,11 +171,44 @@ pub fn train(samples: &[Sample], seed: u64) -> (Model, LeftOut<'_>) {
         |v: &[(usize, Throughput, f64)]| v.iter().map(|(_, t, y)| (*t, *y)).collect::<Vec<_>>();
     let model = Model {
         calibration,
-        with_mates: interval(&all(&known)),
-        alone: interval(&all(&alone)),
+        with_mates: intervals(&all(&known)),
+        alone: intervals(&all(&alone)),
         weights: fit(&cases, CAUSE_PENALTY),
     };
     (model, out)
+}
+
+/// What a model of the smaller deployments says of the largest quarter by clients: throughput with the
+/// other clients known, and whether its interval holds the truth.
+pub fn larger<'a>(samples: &[&'a Sample], seed: u64) -> (Vec<Pair<'a>>, Vec<Pair<'a>>) {
+    let mut clients: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
+    for s in samples {
+        clients.entry(&s.name[0]).or_default().insert(&s.name[1]);
+    }
+    let mut sizes: Vec<usize> = clients
+        .values()
+        .map(std::collections::BTreeSet::len)
+        .collect();
+    sizes.sort_unstable();
+    let limit = sizes.get(sizes.len() * 3 / 4).copied().unwrap_or(0);
+    let size = |s: &Sample| clients.get(s.name[0].as_str()).map_or(0, |c| c.len());
+    let (large, small): (Vec<&Sample>, Vec<&Sample>) =
+        samples.iter().copied().partition(|s| size(s) > limit);
+    let (model, _) = train(&small, seed);
+    let mut out = (Vec::new(), Vec::new());
+    for s in probes(&large) {
+        let t = say(s, &model.calibration, true);
+        let (low, high) = model.with_mates.around(&t, 1.0);
+        let held = f64::from(low <= s.truth && s.truth <= high);
+        for (to, said, truth) in [(&mut out.0, t.mbps, s.truth), (&mut out.1, held, 1.0)] {
+            to.push(Pair {
+                group: &s.name[0],
+                said,
+                truth,
+            });
+        }
+    }
+    out
 }
 
 /// Whether each truth lies in the interval that the other parts give.
@@ -188,7 +219,7 @@ fn hold(known: &[(usize, Throughput, f64)], out: &mut LeftOut<'_>) {
             .filter(|o| o.0 != *k)
             .map(|o| (o.1, o.2))
             .collect();
-        let (low, high) = interval(&others).around(t, 1.0);
+        let (low, high) = intervals(&others).around(t, 1.0);
         let group = out.with_mates[i].group;
         out.held.push(Pair {
             group,

@@ -88,7 +88,7 @@ pub fn figure(
     let (mut dice, mut runs) = (Dice(7), Vec::with_capacity(RESAMPLES));
     for _ in 0..RESAMPLES {
         let pick = |_| &groups[(dice.roll() % groups.len() as u64) as usize];
-        let some: Vec<Pair<'_>> = (0..groups.len()).map(pick).flatten().copied().collect();
+        let some: Vec<Pair<'_>> = (0..groups.len()).flat_map(pick).copied().collect();
         runs.push(measure(&some));
     }
     runs.sort_by(f64::total_cmp);

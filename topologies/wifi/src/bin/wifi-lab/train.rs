@@ -55,15 +55,17 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 fn live(table: &Table, o: &Options) -> Result<Vec<Figure>> {
     let samples = ns3::samples(table);
+    let samples: Vec<&ns3::Sample> = samples.iter().collect();
     if calibrate::probes(&samples).is_empty() {
         bail!("no probe row of ns3/ has a throughput_mbps to learn from");
     }
     let (model, left) = calibrate::train(&samples, o.seed);
     write(&o.out.join("air.model"), &model.write())?;
+    let (larger, held) = calibrate::larger(&samples, o.seed);
     let of = |name: &str, unit, pairs: &[_], measure| {
         figure(format!("left out: {name}"), unit, pairs, measure)
     };
-    Ok(vec![
+    let mut figures = vec![
         of("ns3/mae", "Mb/s", &left.with_mates, mae),
         of("ns3/r2", "1", &left.with_mates, r2),
         of("ns3/cover90", "1", &left.held, accuracy),
@@ -71,7 +73,13 @@ fn live(table: &Table, o: &Options) -> Result<Vec<Figure>> {
         of("ns3/r2, sums alone", "1", &left.alone, r2),
         of("cause/accuracy", "1", &left.causes, accuracy),
         of("cause/macro_f1", "1", &left.causes, macro_f1),
-    ])
+    ];
+    if !larger.is_empty() {
+        figures.push(of("ns3/mae, largest quarter", "Mb/s", &larger, mae));
+        figures.push(of("ns3/r2, largest quarter", "1", &larger, r2));
+        figures.push(of("ns3/cover90, largest quarter", "1", &held, accuracy));
+    }
+    Ok(figures)
 }
 
 /// Deployments of a size are of one family: what is learnt on the others must hold there.
