@@ -222,3 +222,75 @@ fn deployments(table: &Table, to: Option<&Path>) -> Result<Vec<Figure>> {
     }
     Ok(figures)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::itu_features::COLUMNS;
+
+    #[test]
+    fn the_committed_forest_is_small_and_of_the_features_that_are_made() {
+        let text = include_str!("../../../models/itu.trees");
+        assert!(text.len() < 1_000_000);
+        assert_eq!(Forest::read(text).unwrap().width(), COLUMNS);
+    }
+
+    #[test]
+    fn every_row_is_predicted_with_truth_and_without() {
+        let head = "timestamp,deployment_id,ap_id,client_id,row_kind,phase,interval_s,proto,width_mhz,client_width_mhz,nss,ap_nss,rssi_dbm,snr_db,tx_packets,tx_bytes,client_airtime_pct";
+        let row = "1,d,a,x,probe,m1,1,ax,80,80,2,2,-50,40,9,1000,1";
+        let base = std::env::temp_dir().join(format!("wifi-lab-{}-evaluate", std::process::id()));
+        std::fs::create_dir_all(base.join("ns3")).unwrap();
+        let read = |name: &str, text: String, json: Option<PathBuf>| {
+            std::fs::write(base.join("ns3/a.csv"), text).unwrap();
+            let predictions = base.join(name);
+            run(&Options {
+                data: base.clone(),
+                predictions: Some(predictions.clone()),
+                json,
+            })
+            .unwrap();
+            std::fs::read_to_string(predictions.join("ns3.csv")).unwrap()
+        };
+        let blind = read("blind", format!("{head}\n{row}\n"), None);
+        let json = base.join("figures.json");
+        let text = format!("{head},throughput_mbps,cause\n{row},400,none\n{row},0,network\n");
+        let scored = read("scored", text, Some(json.clone()));
+        assert_eq!(blind.lines().nth(1), scored.lines().nth(1));
+        assert_eq!((blind.lines().count(), scored.lines().count()), (2, 3));
+        let figures = std::fs::read_to_string(&json).unwrap();
+        for name in [
+            "ns3/mae",
+            "ns3/r2",
+            "ns3/cover90",
+            "cause/accuracy",
+            "cause/macro_f1",
+            "estimator/rate",
+        ] {
+            assert!(
+                figures.contains(&format!("\"wifi/{name}\"")),
+                "{name} in {figures}"
+            );
+        }
+        std::fs::remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn on_the_shared_runs_it_is_better_than_trees_alone() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/wifi/ns3");
+        let Some(table) = Table::read(&folder).unwrap() else {
+            println!("skipped: no shared data beside the repository");
+            return;
+        };
+        let figures = live(&ns3::samples(&table), None).unwrap();
+        let of = |name: &str| {
+            figures
+                .iter()
+                .find(|f| f.name == name)
+                .map(|f| f.value)
+                .unwrap()
+        };
+        assert!(of("wifi/ns3/mae") < 13.0 && of("wifi/ns3/r2") > 0.62);
+        assert!(of("wifi/cause/accuracy") > 0.70);
+    }
+}
