@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod demo;
 mod docs;
+mod lab;
 mod mock;
 mod paths;
 mod python;
@@ -75,6 +76,21 @@ enum Verb {
     },
     /// Put known bugs back, one after another, and see that the simulation catches each by its invariant.
     Bite,
+    /// Fit the models of a domain to a folder of data and write them (`--data DIR`, `--seed N`).
+    #[command(disable_help_flag = true)]
+    Train {
+        /// The domain (`wifi`), then arguments of its program.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Predict a folder of data with the committed models, and score where it holds truth
+    /// (`--data DIR`, `--predictions OUT`, `--json FILE`).
+    #[command(disable_help_flag = true)]
+    Evaluate {
+        /// The domain (`wifi`), then arguments of its program.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Build the benchmarks in release and run them; arguments go to them.
     #[command(disable_help_flag = true)]
     Bench {
@@ -107,5 +123,7 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
         Verb::Bench { args } => bench::bench(&args),
         Verb::Sim { args } => sim::sim(&args),
         Verb::Bite => sim::bite(),
+        Verb::Train { args } => lab::run_verb("train", &args),
+        Verb::Evaluate { args } => lab::run_verb("evaluate", &args),
     }
 }

@@ -1,17 +1,19 @@
 //! The three estimates of a client's interval, each with the reason where it is bad.
 //!
-//! Throughput is what the client could get now: PHY rate of its signal × frames that arrive × part of
-//! the airtime that carries payload × its share of the airtime, at most the wire's rate. A bad interval
-//! has exactly one classifier: the factor whose ideal value would raise the estimate most (Mist's SLE
-//! arithmetic: classifiers add up to the metric).
+//! Throughput is what the client could get now (`air`), with the interval of the fitted model. A bad
+//! interval has exactly one classifier (`cause`): Mist's SLE arithmetic, classifiers add up to the
+//! metric. Each record is judged by itself, so that a replay says the same again.
 //! Pure: no clock, no I/O, no async.
 
 use fulmar_proto::wifi::{Estimate, Kind, Source, Telemetry};
 
-use crate::physics::{self, Standard};
+use crate::air::{CLIENT_POWER_DBM, Factors, Moment};
+use crate::cause::{evidence, likeliest, shares};
+use crate::model::Model;
+use crate::physics::Standard;
 
 /// Version of the estimators, part of every estimate.
-pub const MODEL: &str = "physics-1";
+pub use crate::model::VERSION as MODEL;
 
 /// Below this a client's throughput is bad, in kbit/s (Mist's default of 10 Mbit/s).
 pub const THROUGHPUT_LEAST_KBIT: i64 = 10_000;
@@ -20,203 +22,157 @@ pub const CAPACITY_LEAST_PERMILLE: i64 = 200;
 /// Below this the signal is bad, in dBm (Mist's default).
 pub const COVERAGE_LEAST_DBM: f64 = -72.0;
 
-/// Frames after which the measured PHY rate is believed more than the signal.
-const FRAMES_ENOUGH: u64 = 20;
-/// A client's transmit power in dBm where only the AP's is known: the middle of what phones have.
-const CLIENT_POWER_DBM: f64 = 15.0;
+/// Active clients from which many share rather than a few use much.
+const CROWD_LEAST: u32 = 5;
+/// Powers of access point and client that differ by more than this make the two ways unlike, in dB.
+const ASYMMETRY_DB: f64 = 8.0;
+/// Kbit/s that no estimate exceeds, so that sums over a day of a big organisation fit.
+const KBIT_MOST: f64 = 100e6;
 
 /// A value, its unit, and why it is bad.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// In the unit.
     pub value: i64,
+    /// Nine of ten truths lie between this and [`Verdict::high`]; what is measured has no interval.
+    pub low: i64,
+    /// See above.
+    pub high: i64,
     /// `kbit_s`, `permille` or `db_tenths`.
     pub unit: &'static str,
     /// Empty when it is good.
     pub classifier: &'static str,
 }
 
-/// What throughput depends on; each can be set to its ideal.
-#[derive(Clone, Copy, Debug)]
-struct Factors {
-    phy_mbps: f64,
-    best_signal_mbps: f64,
-    best_device_mbps: f64,
-    loss: f64,
-    other_bss: f64,
-    non_wifi: f64,
-    /// Airtime of the other clients of the BSS.
-    others: f64,
-    contenders: f64,
-    wired_mbps: f64,
-}
-
-impl Factors {
-    fn of(t: &Telemetry) -> Self {
-        let client = Standard::of(&t.proto).unwrap_or(Standard::N);
-        let ap = Standard::of(&t.ap_proto).unwrap_or(client);
-        let width = t.client_width_mhz.min(t.width_mhz).max(20);
-        let streams = t.nss.min(t.ap_nss).max(1);
-        // The AP hears the client; the client hears the AP louder by the difference of their powers.
-        let down_db = (t.ap_tx_power_dbm - CLIENT_POWER_DBM).clamp(0.0, 10.0);
-        let rate = |standard: Standard, width, streams, snr| {
-            let mcs = physics::mcs_for(standard, width, streams, snr);
-            physics::phy_rate(standard, width, streams, mcs)
-        };
-        let modelled = rate(client, width, streams, t.snr_db + down_db);
-        let measured = t.tx_packets >= FRAMES_ENOUGH && t.tx_rate_mbps > 0.0;
-        let phy_mbps = if measured { t.tx_rate_mbps } else { modelled };
-        let sent = (t.tx_packets + t.tx_retries).max(1) as f64;
-        let share = |percent: f64| (percent / 100.0).clamp(0.0, 1.0);
-        Self {
-            phy_mbps,
-            best_signal_mbps: rate(client, width, streams, 45.0).max(phy_mbps),
-            best_device_mbps: rate(ap, t.width_mhz.max(20), t.ap_nss.max(1), t.snr_db + down_db)
-                .max(phy_mbps),
-            loss: if t.tx_packets >= FRAMES_ENOUGH {
-                t.tx_retries as f64 / sent
-            } else {
-                0.1
-            },
-            other_bss: share(t.util_rx_other_bss),
-            non_wifi: share(t.util_non_wifi),
-            others: share(t.util_tx + t.util_rx_in_bss - t.client_airtime_pct),
-            contenders: f64::from(t.num_active_clients.max(1)),
-            wired_mbps: if t.wired_mbps > 0.0 {
-                t.wired_mbps
-            } else {
-                f64::INFINITY
-            },
-        }
-    }
-
-    /// Mbit/s.
-    fn throughput(&self) -> f64 {
-        let free = (1.0 - self.other_bss - self.non_wifi).max(0.02);
-        // A client that has much to send gets what is left, and at least its fair part.
-        let share = (free - self.others).max(free / self.contenders);
-        let rate =
-            self.phy_mbps * (1.0 - self.loss.min(0.9)) * physics::efficiency(self.phy_mbps) * share;
-        rate.min(self.wired_mbps)
-    }
+/// What a record says, and how much wider its interval is for what it lacks.
+fn moment(t: &Telemetry) -> (Moment, f64) {
+    let known = |v: f64| if v == 0.0 { f64::NAN } else { v };
+    let part = |percent: f64| (percent / 100.0).clamp(0.0, 1.0);
+    let standard = Standard::of(&t.proto).unwrap_or(Standard::N);
+    let ap_width_mhz = t.width_mhz.max(20);
+    let client_width = if t.client_width_mhz == 0 {
+        20
+    } else {
+        t.client_width_mhz
+    };
+    let ap_streams = t.ap_nss.max(1);
+    let heard = t.rssi_dbm != 0.0;
+    let seconds = f64::from(t.interval_ms.max(1)) / 1e3;
+    let m = Moment {
+        standard,
+        ap_standard: Standard::of(&t.ap_proto).unwrap_or(standard),
+        width_mhz: client_width.min(ap_width_mhz),
+        ap_width_mhz,
+        streams: t.nss.clamp(1, ap_streams),
+        ap_streams,
+        ap_power_dbm: known(t.ap_tx_power_dbm),
+        rssi_dbm: known(t.rssi_dbm),
+        snr_db: if heard { t.snr_db } else { known(t.snr_db) },
+        rate_mbps: known(t.tx_rate_mbps),
+        frames: t.tx_packets as f64,
+        retries: t.tx_retries as f64,
+        own_air: part(t.client_airtime_pct),
+        own_mbps: t.tx_bytes as f64 * 8.0 / 1e6 / seconds,
+        sending: part(t.util_tx),
+        uplink: part(t.util_rx_in_bss),
+        foreign: part(t.util_rx_other_bss),
+        non_wifi: part(t.util_non_wifi),
+        active: f64::from(t.num_active_clients),
+        wired_mbps: if t.wired_mbps > 0.0 {
+            t.wired_mbps
+        } else {
+            f64::INFINITY
+        },
+    };
+    let lacks = [
+        t.proto.is_empty() || t.nss == 0,
+        !heard && t.snr_db == 0.0,
+        t.tx_rate_mbps == 0.0,
+        t.util_all == 0.0,
+    ];
+    let doubt = 1.0 + 0.5 * lacks.iter().filter(|l| **l).count() as f64;
+    (m, doubt)
 }
 
 /// Throughput: kbit/s that the client could get now.
 pub fn throughput(t: &Telemetry) -> Verdict {
-    let f = Factors::of(t);
-    let mbps = f.throughput();
-    let value = (mbps * 1_000.0).round() as i64;
+    let model = Model::built_in();
+    let (moment, doubt) = moment(t);
+    let factors = Factors::of(&moment, None, &model.calibration);
+    let said = factors.throughput(&model.calibration);
+    let (low, high) = model.alone.around(&said, doubt);
+    let kbit = |mbps: f64| (mbps * 1_000.0).min(KBIT_MOST).round() as i64;
+    let value = kbit(said.mbps);
     let classifier = if value >= THROUGHPUT_LEAST_KBIT {
         ""
     } else {
-        cause(&f, mbps)
+        let evidence = evidence(&factors, &model.calibration);
+        likeliest(&shares(&model.weights, &evidence), true).classifier()
     };
     Verdict {
         value,
+        low: kbit(low),
+        high: kbit(high),
         unit: "kbit_s",
         classifier,
     }
 }
 
-/// The factor whose ideal would raise the throughput most.
-fn cause(f: &Factors, now: f64) -> &'static str {
-    let crowd = if f.contenders >= 5.0 {
-        "capacity_client_count"
-    } else {
-        "capacity_client_usage"
-    };
-    let ideals = [
-        (
-            "coverage",
-            Factors {
-                phy_mbps: f.best_signal_mbps,
-                loss: f.loss.min(0.1),
-                ..*f
-            },
-        ),
-        (
-            "capacity_wifi_interference",
-            Factors {
-                other_bss: 0.0,
-                ..*f
-            },
-        ),
-        (
-            "capacity_non_wifi_interference",
-            Factors {
-                non_wifi: 0.0,
-                loss: f.loss.min(0.1),
-                ..*f
-            },
-        ),
-        (
-            crowd,
-            Factors {
-                others: 0.0,
-                contenders: 1.0,
-                ..*f
-            },
-        ),
-        (
-            "device_capability",
-            Factors {
-                phy_mbps: f.best_device_mbps,
-                ..*f
-            },
-        ),
-        (
-            "network",
-            Factors {
-                wired_mbps: f64::INFINITY,
-                ..*f
-            },
-        ),
-    ];
-    let gains = ideals
-        .iter()
-        .map(|(name, ideal)| (*name, ideal.throughput() - now));
-    gains
-        .max_by(|a, b| a.1.total_cmp(&b.1))
-        .map_or("coverage", |g| g.0)
-}
-
 /// Capacity: per mille of airtime left for the client.
 pub fn capacity(t: &Telemetry) -> Verdict {
-    let f = Factors::of(t);
-    let left = (1.0 - f.other_bss - f.non_wifi - f.others).clamp(0.0, 1.0);
+    let share = |percent: f64| (percent / 100.0).clamp(0.0, 1.0);
+    let (foreign, non_wifi) = (share(t.util_rx_other_bss), share(t.util_non_wifi));
+    let others = share(t.util_tx + t.util_rx_in_bss - t.client_airtime_pct);
+    let left = (1.0 - foreign - non_wifi - others).clamp(0.0, 1.0);
     let value = (left * 1_000.0).round() as i64;
-    let crowd = if f.contenders >= 5.0 {
+    let crowd = if t.num_active_clients >= CROWD_LEAST {
         "client_count"
     } else {
         "client_usage"
     };
     let takers = [
-        ("wifi_interference", f.other_bss),
-        ("non_wifi_interference", f.non_wifi),
-        (crowd, f.others),
+        ("wifi_interference", foreign),
+        ("non_wifi_interference", non_wifi),
+        (crowd, others),
     ];
-    let most = takers
-        .iter()
-        .max_by(|a, b| a.1.total_cmp(&b.1))
-        .map_or(crowd, |t| t.0);
+    let most = takers.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+    let bad = value < CAPACITY_LEAST_PERMILLE;
     Verdict {
         value,
+        low: value,
+        high: value,
         unit: "permille",
-        classifier: if value >= CAPACITY_LEAST_PERMILLE {
-            ""
-        } else {
-            most
-        },
+        classifier: if bad { most.map_or(crowd, |t| t.0) } else { "" },
     }
 }
 
 /// Coverage: tenths of a dB of signal over −72 dBm.
+///
+/// A weak signal is the uplink's alone where the access point sends so much louder that the client
+/// hears it well; it is the downlink's where the client sends louder than the access point.
 pub fn coverage(t: &Telemetry) -> Verdict {
-    let value = ((t.rssi_dbm - COVERAGE_LEAST_DBM) * 10.0).round() as i64;
+    let over_db = t.rssi_dbm - COVERAGE_LEAST_DBM;
+    let value = (over_db * 10.0).round() as i64;
+    let louder_db = if t.ap_tx_power_dbm == 0.0 {
+        0.0
+    } else {
+        t.ap_tx_power_dbm - CLIENT_POWER_DBM
+    };
+    let classifier = if value >= 0 {
+        ""
+    } else if louder_db >= ASYMMETRY_DB && over_db + louder_db >= 0.0 {
+        "asymmetry_uplink"
+    } else if -louder_db >= ASYMMETRY_DB {
+        "asymmetry_downlink"
+    } else {
+        "weak_signal"
+    };
     Verdict {
         value,
+        low: value,
+        high: value,
         unit: "db_tenths",
-        classifier: if value >= 0 { "" } else { "weak_signal" },
+        classifier,
     }
 }
 
@@ -245,6 +201,8 @@ pub fn estimate(kind: Kind, t: &Telemetry, source: Source, watermark_ms: i64) ->
         bad_ms: if bad { interval } else { 0 },
         classifier: verdict.classifier.to_owned(),
         model: MODEL.to_owned(),
+        low: verdict.low,
+        high: verdict.high,
     }
 }
 
@@ -305,6 +263,18 @@ mod tests {
             (throughput(&weak).classifier, coverage(&weak).classifier),
             ("coverage", "weak_signal")
         );
+        let far = Telemetry {
+            rssi_dbm: -75.0,
+            ap_tx_power_dbm: 24.0,
+            ..calm()
+        };
+        assert_eq!(coverage(&far).classifier, "asymmetry_uplink");
+        let shy = Telemetry {
+            rssi_dbm: -75.0,
+            ap_tx_power_dbm: 5.0,
+            ..calm()
+        };
+        assert_eq!(coverage(&shy).classifier, "asymmetry_downlink");
         let slow_wire = Telemetry {
             wired_mbps: 4.0,
             ..calm()
@@ -328,6 +298,29 @@ mod tests {
             ..calm()
         };
         assert_eq!(capacity(&crowd).classifier, "client_count");
+    }
+
+    #[test]
+    fn the_less_is_known_the_wider_is_the_interval() {
+        let width = |t: &Telemetry| {
+            let v = throughput(t);
+            assert!(v.low <= v.value && v.value <= v.high, "{v:?}");
+            (v.high - v.value) as f64 / v.value as f64
+        };
+        let measured = Telemetry {
+            tx_rate_mbps: 1_000.0,
+            tx_packets: 500,
+            util_all: 19.0,
+            ..calm()
+        };
+        let silent = Telemetry {
+            rssi_dbm: 0.0,
+            snr_db: 0.0,
+            ..calm()
+        };
+        let widths = [width(&measured), width(&calm()), width(&silent)];
+        assert!(widths.is_sorted_by(|a, b| a < b), "{widths:?}");
+        assert!(width(&Telemetry::default()).is_finite());
     }
 
     #[test]

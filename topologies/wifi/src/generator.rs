@@ -60,9 +60,11 @@ impl Generator {
         let room = 100.0 - non_wifi;
         let other_bss = room * 0.15 * self.chance(5, of_ap, minute);
         let (tx, rx) = (room * 0.35 * busy, room * 0.1 * busy);
-        let noise = -94.0 + if hit { 12.0 } else { 0.0 };
+        // The wider, the more noise.
+        let floor = if width == 80 { -88.0 } else { -94.0 };
+        let noise = floor + if hit { 12.0 } else { 0.0 };
         let snr = (rssi - noise).max(0.0);
-        let rate = phy_rate(standard, width, 2, mcs_for(standard, width, 2, snr + 5.0));
+        let rate = phy_rate(standard, width, 2, mcs_for(standard, 2, snr + 5.0));
         let packets = 200 + (2_000.0 * busy * self.chance(6, who, minute)) as u64;
         Telemetry {
             time_ms,
@@ -85,7 +87,7 @@ impl Generator {
             snr_db: snr,
             noise_floor_dbm: noise,
             tx_rate_mbps: rate,
-            mcs: mcs_for(standard, width, 2, snr + 5.0) as i32,
+            mcs: mcs_for(standard, 2, snr + 5.0) as i32,
             tx_nss: 2,
             tx_width_mhz: width,
             tx_packets: packets,

@@ -1,19 +1,26 @@
 //! The Wi-Fi topology: telemetry of clients in, estimates of throughput, capacity and coverage out.
 //!
-//! * [`physics`]: rates, signal and efficiency of 802.11 (pure).
+//! * [`physics`]: rates and signal of 802.11 (pure).
+//! * [`air`]: shares of the channel and of the wire; [`cause`]: which of them is to blame (pure).
+//! * [`model`]: what of both is fitted; [`trees`], [`grow`]: forests and how they grow (pure).
 //! * [`estimate`]: the three estimates, each with its classifier (pure).
 //! * [`decode`]: bytes to telemetry, or the reason why not (pure).
 //! * [`bolts`], [`topology`]: the same as a topology.
 //! * [`world`]: what any source of telemetry can be asked; [`generator`]: simulated organisations (pure);
 //!   [`replay`]: recorded ones.
 
+pub mod air;
 pub mod bolts;
+pub mod cause;
 pub mod decode;
 pub mod estimate;
 pub mod generator;
+pub mod grow;
+pub mod model;
 pub mod physics;
 pub mod replay;
 pub mod topology;
 pub mod world;
+pub mod trees;
 
 pub use topology::{WifiOptions, topology};

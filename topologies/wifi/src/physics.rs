@@ -1,4 +1,4 @@
-//! Rates, signal and efficiency of 802.11n, ac, ax and be.
+//! Rates of 802.11n, ac, ax and be, and the signal that they need.
 //!
 //! PHY rate = data subcarriers × bits × code rate × streams ÷ symbol time (IEEE 802.11-2020, 19.5,
 //! 21.5, 27.5). The SNR that an MCS needs is what ns-3's table-based error model asks for.
@@ -22,15 +22,10 @@ const BITS: [f64; 14] = [
     10.0,
 ];
 
-/// SNR in dB that an MCS needs at 20 MHz for about 10 % lost frames.
+/// SNR in dB that an MCS needs for about 10 % lost frames.
 const SNR_NEEDED: [f64; 14] = [
     4.0, 7.0, 10.0, 13.0, 16.0, 18.0, 22.0, 25.0, 30.0, 33.0, 36.0, 39.0, 42.0, 45.0,
 ];
-
-/// Time around each transmission in µs: AIFS 43, mean back-off 67.5, preamble 44, SIFS 16, block ack 32.
-const OVERHEAD_US: f64 = 202.5;
-/// Longest transmission in µs (aPPDUMaxTime).
-const LONGEST_US: f64 = 5_484.0;
 
 /// What a radio can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,23 +91,14 @@ pub fn phy_rate(standard: Standard, width_mhz: u32, streams: u32, mcs: usize) ->
     subcarriers * bits * f64::from(streams.clamp(1, 8)) / symbol_us
 }
 
-/// Highest MCS that a signal carries; each doubling of the width needs 3 dB more, and each doubling of
-/// the streams too.
-pub fn mcs_for(standard: Standard, width_mhz: u32, streams: u32, snr_db: f64) -> usize {
-    let wide = (f64::from(width_mhz.clamp(20, 320)) / 20.0).log2() * 3.0;
+/// Highest MCS that a signal carries. `snr_db` is that of the width in use: its noise already grew with
+/// the width; each doubling of the streams needs 3 dB more, since they share the power.
+pub fn mcs_for(standard: Standard, streams: u32, snr_db: f64) -> usize {
     let many = f64::from(streams.clamp(1, 8)).log2() * 3.0;
     let fits = SNR_NEEDED[..=standard.mcs_most()]
         .iter()
-        .rposition(|need| *need + wide + many <= snr_db);
+        .rposition(|need| *need + many <= snr_db);
     fits.unwrap_or(0)
-}
-
-/// Part of the airtime that carries payload when frames are aggregated up to the longest transmission.
-pub fn efficiency(phy_mbps: f64) -> f64 {
-    // 64 MPDUs of 1,536 bytes at most (802.11n and ac), or what fits into the longest transmission.
-    let payload_us = (64.0 * 1_536.0 * 8.0 / phy_mbps.max(1.0)).min(LONGEST_US);
-    // Headers of MPDU, LLC and IP take 5 %.
-    0.95 * payload_us / (payload_us + OVERHEAD_US)
 }
 
 #[cfg(test)]
@@ -136,7 +122,7 @@ mod tests {
             for streams in [1, 2, 4] {
                 let mut last = 0.0;
                 for snr in 0..60 {
-                    let mcs = mcs_for(standard, 20, streams, f64::from(snr));
+                    let mcs = mcs_for(standard, streams, f64::from(snr));
                     let rate = phy_rate(standard, 20, streams, mcs);
                     assert!(rate >= last);
                     last = rate;
@@ -144,12 +130,5 @@ mod tests {
                 assert!(phy_rate(standard, 80, streams, 5) >= phy_rate(standard, 40, streams, 5));
             }
         }
-    }
-
-    #[test]
-    fn efficiency_falls_with_the_rate_and_stays_plausible() {
-        let all = [6.5, 65.0, 300.0, 1_200.0].map(efficiency);
-        assert!(all.is_sorted_by(|a, b| a >= b), "{all:?}");
-        assert!(all.iter().all(|e| (0.5..0.95).contains(e)), "{all:?}");
     }
 }
