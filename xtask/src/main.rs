@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod demo;
 mod docs;
+mod lab;
 mod mock;
 mod paths;
 mod run;
@@ -64,6 +65,20 @@ enum Verb {
         #[command(subcommand)]
         verb: services::Verb,
     },
+    /// Judge what was learnt, or a rule, on a folder: `evaluate DOMAIN --data DIR [--predictions OUT] [--json FILE]`.
+    #[command(disable_help_flag = true)]
+    Evaluate {
+        /// The domain and the arguments of its program.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Train a domain's model again: `train DOMAIN --data DIR`.
+    #[command(disable_help_flag = true)]
+    Train {
+        /// The domain and the arguments of its program.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Build the benchmarks in release and run them; arguments go to them.
     #[command(disable_help_flag = true)]
     Bench {
@@ -93,6 +108,8 @@ fn dispatch(verb: Verb) -> Result<ExitCode> {
         Verb::Tidy => tidy::tidy(),
         Verb::Docs => docs::write(),
         Verb::Services { verb } => services::services(verb),
+        Verb::Evaluate { args } => lab::lab("evaluate", &args),
+        Verb::Train { args } => lab::lab("train", &args),
         Verb::Bench { args } => bench::bench(&args),
     }
 }
