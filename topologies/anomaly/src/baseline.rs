@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::series::tail::{NORMAL, Tail};
+use crate::series::tail::Tail;
 
 const HOUR_MS: i64 = 3_600_000;
 /// Thursday, 1 January 1970 began a week that is as good as any.
@@ -74,7 +74,7 @@ impl Baseline {
     /// By how much its limit is above that of all series: 1 or more. One whose windows stray far by themselves is asked
     /// for more, on a scale of logarithms ([`Tail`]); none is asked for less.
     pub fn limit(&self) -> f64 {
-        (self.tail.at_risk() / NORMAL).max(1.0).powf(OWN)
+        self.tail.limit(OWN).max(1.0)
     }
 
     /// What a window that begins then and holds so many records should be; `None` before `least` windows are known.

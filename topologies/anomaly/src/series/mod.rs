@@ -28,12 +28,20 @@ pub struct Settings {
     pub limit: f64,
     /// How much a series' own tail moves the limit: 0 to 1.
     pub own: f64,
+    /// The scale is at least this part of the root mean square: a series that is mostly still is not judged by its stillness.
+    pub still: f64,
     /// How much a far point counts against a sudden one for an alarm.
     pub far: f64,
+    /// How much of the mean strength of the last hundred points the limit is raised by.
+    pub weary: f64,
     /// What is left of strangeness a point later.
     pub hold: f64,
     /// Severity from which on something begins, for the score.
     pub begins: f64,
+    /// How much earlier strength takes from news: 0 to 1.
+    pub known: f64,
+    /// What is left a point later of the strength that is known.
+    pub record: f64,
     /// What is left a point later of what a new onset must exceed.
     pub fresh: f64,
 }
@@ -46,22 +54,28 @@ impl Default for Settings {
             cut: 3.0,
             limit: 6.5,
             own: 0.25,
-            far: 0.5,
+            still: 0.25,
+            far: 0.7,
+            weary: 4.0,
             hold: 0.93,
             begins: 0.75,
+            known: 0.6,
+            record: 0.9995,
             fresh: 0.97,
         }
     }
 }
 
+/// Step of the mean strength: half of it is of the last hundred points.
+const WEARY_PART: f64 = 0.007;
+/// What a point adds to it at most.
+const WEARY_MOST: f64 = 4.0;
 /// Points before anything is said.
 pub const WARM_UP: usize = 36;
 /// Points that the first level and scale are taken from.
 const FIRST: usize = 12;
 /// Of a normal: standard deviation over mean absolute deviation, cut at three.
 const TO_SIGMA: f64 = 1.27;
-/// The scale is at least this part of the plain mean deviation: a series that is mostly still is not judged by its stillness.
-const STILL: f64 = 0.25;
 
 /// What a point came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -90,12 +104,14 @@ pub struct Series {
     points: f64,
     level: f64,
     scale: f64,
-    plain: f64,
+    square: f64,
     season: Season,
     whiten: Whiten,
     tail: Tail,
     lasting: f64,
     onset: f64,
+    record: f64,
+    weary: f64,
 }
 
 impl Series {
@@ -107,12 +123,14 @@ impl Series {
             points: 0.0,
             level: 0.0,
             scale: 0.0,
-            plain: 0.0,
+            square: 0.0,
             season: Season::new(interval_s),
             whiten: Whiten::default(),
             tail: Tail::default(),
             lasting: 0.0,
             onset: 0.0,
+            record: 0.0,
+            weary: 0.0,
         }
     }
 
@@ -175,15 +193,21 @@ impl Series {
         }
         let s = self.settings;
         let (far, sudden) = (judged.far.abs(), judged.sudden.abs());
-        let own = (self.tail.at_risk() / tail::NORMAL).max(0.6).powf(s.own);
+        let own = self.tail.limit(s.own);
         let strong = sudden.max(s.far * far);
-        judged.severity = strong / (s.limit * own);
+        let over = strong / (s.limit * own);
+        // What goes on for long is a new way to stray, which the scale is yet to follow.
+        judged.severity = over / (s.weary * self.weary).max(1.0);
+        self.weary += WEARY_PART * (over.min(WEARY_MOST) - self.weary);
         judged.alarm = judged.severity >= 1.0;
         self.lasting = (self.lasting * s.hold).max(sudden.max(far));
         judged.score = 0.5 * saturate(self.lasting / s.limit);
-        if judged.severity >= s.begins && judged.severity > self.onset {
-            judged.score = 0.5 + 0.5 * saturate(judged.severity);
+        // What came at this strength before is less news.
+        let news = judged.severity / self.record.max(1.0).powf(s.known);
+        if news >= s.begins && judged.severity > self.onset {
+            judged.score = 0.5 + 0.5 * saturate(news);
         }
+        self.record = (self.record * s.record).max(judged.severity);
         self.onset = (self.onset * s.fresh).max(judged.severity);
         self.tail.learn(sudden);
     }
@@ -195,8 +219,9 @@ impl Series {
         let (of_level, of_scale) = (part(self.settings.level), part(self.settings.scale));
         self.level += of_level * left.clamp(-most, most);
         self.scale += of_scale * (TO_SIGMA * left.abs().min(most) - self.scale);
-        self.plain += of_scale * (left.abs() - self.plain);
-        self.scale = self.scale.max(STILL * self.plain).max(self.least());
+        self.square += of_scale * (left * left - self.square);
+        let still = self.settings.still * self.square.sqrt();
+        self.scale = self.scale.max(still).max(self.least());
     }
 }
 

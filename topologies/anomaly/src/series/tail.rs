@@ -20,7 +20,7 @@ const MOST: f64 = 3.0;
 /// Where a normal's quantile lies.
 const QUANTILE: f64 = 2.33;
 /// The level of a series of usual tail: of a normal's, drawn towards the prior.
-pub const NORMAL: f64 = 3.3;
+const NORMAL: f64 = 3.3;
 
 /// The tail of one series.
 #[derive(Clone, Debug)]
@@ -49,9 +49,9 @@ impl Default for Tail {
 }
 
 impl Tail {
-    /// The level that is exceeded with the risk, as it was after the last exceedance.
-    pub fn at_risk(&self) -> f64 {
-        self.level
+    /// What a series' tail makes of a limit that all share: the power `own` of how many times it strays more than usual.
+    pub fn limit(&self, own: f64) -> f64 {
+        (self.level / NORMAL).max(0.6).powf(own)
     }
 
     /// Takes in the absolute value of a surprise.

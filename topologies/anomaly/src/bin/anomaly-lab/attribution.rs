@@ -13,6 +13,7 @@ use crate::cases::{self, Case, Measure};
 use crate::failure::Failure;
 use crate::report::{Figure, Report, cpu_seconds, interval};
 use crate::rows;
+use crate::time;
 
 /// A combination by names.
 type Named = BTreeMap<String, String>;
@@ -50,7 +51,7 @@ pub fn evaluate(data: &Path, out: Option<&Path>, report: &mut Report) -> Result<
         let case_name = name(&stem);
         let set_name = stem.parent().map(name).unwrap_or_default().to_lowercase();
         let facts = known.get(&case_name);
-        let at = facts.and_then(|f| f.get("at")).and_then(Value::as_i64);
+        let at = facts.and_then(|f| f.get("at")).and_then(at_second);
         let case = cases::read(&path, at)?;
         let (causes, seconds) = answer(&case);
         let set = sets.entry(set_name).or_default();
@@ -87,6 +88,14 @@ fn known(data: &Path) -> Result<FxHashMap<String, Map<String, Value>>, Failure> 
         }
     }
     Ok(known)
+}
+
+/// The second to explain, as a number or as text.
+fn at_second(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(text) => time::seconds(text),
+        other => time::seconds(&other.to_string()),
+    }
 }
 
 fn answers(out: &Path) -> Result<std::io::BufWriter<std::fs::File>, Failure> {

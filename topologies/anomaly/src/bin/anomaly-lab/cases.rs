@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::failure::Failure;
 use crate::rows::{self, Rows};
+use crate::time;
 
 /// Seconds before the minute to explain that are what is usual.
 const BEFORE_S: i64 = 240;
@@ -118,10 +119,11 @@ pub fn read(path: &Path, at: Option<i64>) -> Result<Case, Failure> {
 fn number(row: &csv::StringRecord, column: usize) -> Result<f64, String> {
     let text = row.get(column).unwrap_or_default();
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
-    if number.is_finite() && number >= 0.0 {
-        Ok(number)
+    // A forecast's error can leave amounts a little below 0.
+    if number.is_finite() {
+        Ok(number.max(0.0))
     } else {
-        Err(format!("{text} is not an amount of 0 or more"))
+        Err(format!("{text} is no amount"))
     }
 }
 
@@ -162,12 +164,9 @@ fn ratios(
             .map(|(dim, column)| coder.code(dim, &row[*column]))
             .collect();
         let value = |c: Option<usize>| c.map_or(Ok(0.0), |c| number(&row, c));
-        rows.push((
-            value(columns[0])? as i64,
-            key?,
-            value(columns[1])?,
-            value(columns[2])?,
-        ));
+        let stamp = columns[0].map_or("0", |c| &row[c]);
+        let seconds = time::seconds(stamp).ok_or_else(|| format!("`{stamp}` is no time"))?;
+        rows.push((seconds, key?, value(columns[1])?, value(columns[2])?));
     }
     let last = rows.iter().map(|r| r.0).max().unwrap_or(0);
     let at = at.unwrap_or(last);

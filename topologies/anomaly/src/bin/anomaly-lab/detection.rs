@@ -57,7 +57,14 @@ pub fn evaluate(data: &Path, out: Option<&Path>, report: &mut Report) -> Result<
         if name == Path::new("index") {
             continue;
         }
-        let table = read(&path)?;
+        let Some(table) = read(&path)? else {
+            let line = format!(
+                "{}: no series: `timestamp` and `value` are not both columns",
+                path.display()
+            );
+            report.remarks.push(line);
+            continue;
+        };
         let (cpu, wall) = (cpu_seconds(), std::time::Instant::now());
         let judged = judge(&table);
         let spent = cpu.zip(cpu_seconds()).map(|(from, to)| to - from);
@@ -99,15 +106,14 @@ fn train_rows(index: &Path) -> Result<FxHashMap<PathBuf, usize>, Failure> {
     Ok(train)
 }
 
-fn read(path: &Path) -> Result<Table, Failure> {
+/// A file's series; none where it holds something else.
+fn read(path: &Path) -> Result<Option<Table>, Failure> {
     let wrong = rows::wrong(path);
     let mut input = rows::open(path)?;
     let heading = input.headers().map_err(|e| wrong(e.to_string()))?.clone();
     let column = |name: &str| heading.iter().position(|h| h == name);
     let (Some(stamp), Some(value)) = (column("timestamp"), column("value")) else {
-        return Err(wrong(
-            "`timestamp` and `value` are not both columns".to_owned(),
-        ));
+        return Ok(None);
     };
     let label = column("label").or_else(|| column("is_anomaly"));
     let mut table = Table {
@@ -132,7 +138,7 @@ fn read(path: &Path) -> Result<Table, Failure> {
             labels.push(row[label].parse::<f64>().is_ok_and(|l| l > 0.5));
         }
     }
-    Ok(table)
+    Ok(Some(table))
 }
 
 /// The interval is that between the first rows, so that later ones cannot change what was said of earlier ones.
