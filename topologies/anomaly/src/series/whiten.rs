@@ -50,7 +50,7 @@ impl Whiten {
         let surprise = f64::from(self.filter[0]) * deviation
             + f64::from(older.map(|(f, p)| f * p).sum::<f32>());
         self.seen += 1.0;
-        let keep = 1.0 - std::f64::consts::LN_2 / self.seen.min(HALF_LIFE).max(2.0);
+        let keep = 1.0 - std::f64::consts::LN_2 / self.seen.clamp(2.0, HALF_LIFE);
         let (factor, most) = (keep as f32, most as f32);
         for (sum, past) in self.covariance.iter_mut().zip(&self.past) {
             *sum = *sum * factor + cut * past.clamp(-most, most);

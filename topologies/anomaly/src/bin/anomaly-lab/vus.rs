@@ -69,12 +69,12 @@ fn soften(labels: &[bool], runs: &[(usize, usize)], buffer: usize) -> Vec<f64> {
     let half = buffer / 2;
     let fall = |distance: usize| (1.0 - distance as f64 / buffer as f64).sqrt();
     for (first, last) in runs {
-        for at in last + 1..(last + 1 + half).min(labels.len()) {
-            soft[at] = (soft[at] + fall(at - last)).min(1.0);
-        }
-        for at in first.saturating_sub(half)..*first {
-            soft[at] = (soft[at] + fall(first - at)).min(1.0);
-        }
+        let to = (last + 1 + half).min(labels.len());
+        let after = soft[last + 1..to].iter_mut().enumerate();
+        after.for_each(|(n, s)| *s = (*s + fall(n + 1)).min(1.0));
+        let before = soft[first.saturating_sub(half)..*first].iter_mut().rev();
+        let before = before.enumerate();
+        before.for_each(|(n, s)| *s = (*s + fall(n + 1)).min(1.0));
     }
     soft
 }
