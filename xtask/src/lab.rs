@@ -8,15 +8,42 @@ use anyhow::{Result, bail};
 use crate::run::{cargo, run};
 use crate::{paths, tools};
 
-/// Domain, package, program.
-const LABS: &[(&str, &str, &str)] = &[("wifi", "fulmar-wifi", "wifi-lab")];
+/// A domain's laboratory.
+#[derive(Debug, PartialEq, Eq)]
+struct Lab {
+    domain: &'static str,
+    package: &'static str,
+    program: &'static str,
+    /// The program serves several domains and is told which.
+    told: bool,
+}
+
+const fn lab(
+    domain: &'static str,
+    package: &'static str,
+    program: &'static str,
+    told: bool,
+) -> Lab {
+    Lab {
+        domain,
+        package,
+        program,
+        told,
+    }
+}
+
+const LABS: &[Lab] = &[
+    lab("wifi", "fulmar-wifi", "wifi-lab", false),
+    lab("anomaly", "fulmar-anomaly", "anomaly-lab", true),
+    lab("attribution", "fulmar-anomaly", "anomaly-lab", true),
+];
 
 /// Builds and runs one; answers its exit code.
 ///
 /// # Errors
 /// No such domain, a missing tool, or a failing build.
 pub fn run_verb(verb: &str, args: &[String]) -> Result<ExitCode> {
-    let (package, program) = find(args.first().map_or("", String::as_str))?;
+    let lab = find(args.first().map_or("", String::as_str))?;
     tools::c_compiler()?;
     tools::ensure(tools::BUILD)?;
     run(cargo().args([
@@ -24,24 +51,23 @@ pub fn run_verb(verb: &str, args: &[String]) -> Result<ExitCode> {
         "--release",
         "--locked",
         "-p",
-        package,
+        lab.package,
         "--bin",
-        program,
+        lab.program,
     ]))?;
-    let status = Command::new(paths::target().join("release").join(program))
+    let status = Command::new(paths::target().join("release").join(lab.program))
         .arg(verb)
-        .args(&args[1..])
+        .args(&args[usize::from(!lab.told)..])
         .status()?;
     Ok(crate::demo::code(status))
 }
 
-/// Package and program of a domain.
-fn find(domain: &str) -> Result<(&'static str, &'static str)> {
-    match LABS.iter().find(|l| l.0 == domain) {
-        Some((_, package, program)) => Ok((package, program)),
+fn find(domain: &str) -> Result<&'static Lab> {
+    match LABS.iter().find(|l| l.domain == domain) {
+        Some(lab) => Ok(lab),
         None => {
-            let all: Vec<&str> = LABS.iter().map(|l| l.0).collect();
-            bail!("no domain {domain:?}; there is {}", all.join(", "))
+            let all: Vec<&str> = LABS.iter().map(|l| l.domain).collect();
+            bail!("no domain {domain:?}; there are {}", all.join(", "))
         }
     }
 }
@@ -52,7 +78,8 @@ mod tests {
 
     #[test]
     fn a_domain_is_found_or_the_known_ones_are_named() {
-        assert_eq!(find("wifi").unwrap(), ("fulmar-wifi", "wifi-lab"));
+        assert_eq!(find("wifi").unwrap().program, "wifi-lab");
+        assert!(find("attribution").unwrap().told);
         assert!(find("wires").unwrap_err().to_string().contains("wifi"));
     }
 }

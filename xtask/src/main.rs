@@ -79,7 +79,7 @@ enum Verb {
     /// Fit the models of a domain to a folder of data and write them (`--data DIR`, `--seed N`).
     #[command(disable_help_flag = true)]
     Train {
-        /// The domain (`wifi`), then arguments of its program.
+        /// The domain (`wifi`, `anomaly`, `attribution`), then arguments of its program.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -87,7 +87,7 @@ enum Verb {
     /// (`--data DIR`, `--predictions OUT`, `--json FILE`).
     #[command(disable_help_flag = true)]
     Evaluate {
-        /// The domain (`wifi`), then arguments of its program.
+        /// The domain (`wifi`, `anomaly`, `attribution`), then arguments of its program.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::series::tail::Tail;
+
 const HOUR_MS: i64 = 3_600_000;
 /// Thursday, 1 January 1970 began a week that is as good as any.
 const HOURS_OF_WEEK: i64 = 168;
@@ -21,6 +23,8 @@ const ENOUGH_OF_DAY: usize = 13;
 const MAD_TO_SIGMA: f64 = 1.4826;
 /// A spread is at least this part of the median: nothing is steadier than that for long.
 const LEAST_PART: f64 = 0.05;
+/// How much its own tail moves a series' limit, as in [`crate::series::Settings::own`].
+const OWN: f64 = 0.25;
 
 /// What is to be expected.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,9 +44,16 @@ pub struct Baseline {
     windows: u64,
     /// Records of a usual window: a slow average.
     count: f64,
+    /// How far its windows stray by themselves, in robust standard deviations.
+    tail: Tail,
 }
 
 impl Baseline {
+    /// Takes in how far off a window seemed, in robust standard deviations.
+    pub fn strays(&mut self, score: f64) {
+        self.tail.learn(score.abs());
+    }
+
     /// Takes in a window that was as it should be.
     pub fn train(&mut self, start_ms: i64, value: f64, count: i64) {
         let hour = hour_of_week(start_ms);
@@ -58,6 +69,12 @@ impl Baseline {
         self.windows += 1;
         let part = 1.0 / (self.windows.min(20) as f64);
         self.count += (count as f64 - self.count) * part;
+    }
+
+    /// By how much its limit is above that of all series: 1 or more. One whose windows stray far by themselves is asked
+    /// for more, on a scale of logarithms ([`Tail`]); none is asked for less.
+    pub fn limit(&self) -> f64 {
+        self.tail.limit(OWN).max(1.0)
     }
 
     /// What a window that begins then and holds so many records should be; `None` before `least` windows are known.
@@ -152,6 +169,18 @@ mod tests {
             b.train(n * WINDOW, 20.0, 10);
         }
         assert_eq!((at(&b, 14, 12), at(&b, 16, 12)), (20.0, 200.0));
+    }
+
+    #[test]
+    fn one_that_strays_by_itself_is_asked_for_more_and_none_for_less() {
+        let (mut calm, mut wild) = (Baseline::default(), Baseline::default());
+        assert_eq!(calm.limit(), 1.0);
+        for n in 0..1_000 {
+            calm.strays(f64::from(n % 10) / 10.0);
+            wild.strays(f64::from(n % 10) * f64::from(n % 7) / 5.0);
+        }
+        assert_eq!(calm.limit(), 1.0);
+        assert!(wild.limit() > 1.2 && wild.limit() < 2.0, "{}", wild.limit());
     }
 
     #[test]

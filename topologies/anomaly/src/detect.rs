@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 use fulmar_proto::wifi::{Aggregate, Anomaly, Cause};
 use rustc_hash::FxHashMap;
 
-use crate::attribute::{Candidate, attribute};
+use crate::attribute::{Candidate, Explanation, attribute};
 use crate::baseline::Baseline;
+use crate::combine::{Combination, combine};
 
 /// The model's name in anomalies.
-pub const MODEL: &str = "median-mad-1";
+pub const MODEL: &str = "median-mad-2";
 /// A window can change until one that begins so many lengths later was seen.
 const OPEN: i64 = 3;
 
@@ -50,7 +51,12 @@ struct Window {
     dirty: bool,
     /// Series that were not as they should be.
     bad: Vec<Name>,
+    /// How far below what was expected those that were judged were, in robust standard deviations.
+    scores: FxHashMap<Name, f64>,
 }
+
+/// A series of a window, what it held, and the value that was expected.
+type Compared = (Candidate, Cell, f64);
 
 /// An anomaly that lasts.
 #[derive(Clone, Debug)]
@@ -68,8 +74,14 @@ struct Group {
     windows: BTreeMap<i64, Window>,
     newest_ms: Option<i64>,
     incidents: Vec<Incident>,
+    /// Windows in a row that were not as they should be.
+    bad_runs: FxHashMap<Name, u32>,
 }
 
+/// After so many bad windows in a row (half a day of ten minutes) a series is learnt as it is.
+const LASTS: u32 = 72;
+/// Most causes that an anomaly names.
+const MOST_CAUSES: usize = 5;
 /// Incidents are remembered for so long after their last window, for corrections.
 const DAY_MS: i64 = 86_400_000;
 
@@ -148,47 +160,19 @@ impl Group {
         start: i64,
         rules: &Rules,
     ) -> Option<(Anomaly, i64)> {
-        let window = self.windows.get_mut(&start)?;
-        window.dirty = false;
-        let mut all = Vec::new();
-        for (name, cell) in &window.cells {
-            let expected = self
-                .baselines
-                .get(name)
-                .and_then(|b| b.expected(start, cell.count, rules.least, floor(metric)));
-            let Some(expected) = expected else { continue };
-            let below = expected.value - cell.mean();
-            let candidate = Candidate {
-                grouping: name.0.clone(),
-                entity: name.1.clone(),
-                missing: below * cell.count as f64,
-                expected: expected.value * cell.count as f64,
-                score: below / expected.scale,
-            };
-            all.push((candidate, *cell, expected.value));
-        }
+        let all = self.compare(metric, start, rules)?;
         let candidates: Vec<Candidate> = all.iter().map(|(c, _, _)| c.clone()).collect();
-        let bad = candidates
-            .iter()
-            .filter(|c| c.score.abs() >= rules.threshold / 2.0);
-        window.bad = bad
-            .map(|c| (c.grouping.clone(), c.entity.clone()))
-            .collect();
-        // What lasts is followed down to half of what raised it.
-        let lasting = |i: &Incident| i.last_ms < start && i.last_ms >= start - length;
-        let lasts = self.incidents.iter().any(|i| {
-            let of = candidates
-                .iter()
-                .find(|c| (&c.grouping, &c.entity) == (&i.name.0, &i.name.1));
-            lasting(i) && of.is_some_and(|c| c.score >= rules.threshold / 2.0)
-        });
-        let threshold = if lasts {
-            rules.threshold / 2.0
-        } else {
-            rules.threshold
-        };
+        let threshold = self.threshold(&candidates, start, length, rules);
         let causes = attribute(&candidates, threshold);
-        let (best, cell, expected) = all.get(causes.first()?.at)?;
+        let shown = all.get(causes.first()?.at)?;
+        let combined = combine(org, &candidates);
+        let named = |c: &Combination| {
+            let mut rows = all.iter();
+            let row = rows.find(|(r, _, _)| r.grouping == c.grouping && r.entity == c.entity);
+            row.filter(|(r, _, _)| r.score >= threshold)
+        };
+        // Of a combination that is a grouping of its own the row is shown, else that of the best single field.
+        let (best, cell, expected) = combined.first().and_then(named).unwrap_or(shown);
         let name = (best.grouping.clone(), best.entity.clone());
         let first_ms = self.follow(&name, start, length);
         let anomaly = Anomaly {
@@ -203,30 +187,63 @@ impl Group {
             expected: *expected,
             score: best.score,
             direction: "low".to_owned(),
-            causes: causes
-                .iter()
-                .map(|e| Cause {
-                    grouping: candidates[e.at].grouping.clone(),
-                    entity: candidates[e.at].entity.clone(),
-                    share: e.share,
-                })
-                .collect(),
+            causes: told(&candidates, &causes, combined),
             model: MODEL.to_owned(),
         };
         // A fuller window judged again replaces what was written.
-        let records: i64 = self
-            .windows
-            .get(&start)?
-            .cells
-            .values()
-            .map(|c| c.count)
-            .sum();
-        Some((
-            anomaly,
-            (start + length)
-                .saturating_mul(1_000)
-                .saturating_add(records),
-        ))
+        let cells = self.windows.get(&start)?.cells.values();
+        let records: i64 = cells.map(|c| c.count).sum();
+        let end_us = (start + length).saturating_mul(1_000);
+        Some((anomaly, end_us.saturating_add(records)))
+    }
+
+    /// Every series of a window against what was expected of it; remembers those that are not as they should be.
+    fn compare(&mut self, metric: &str, start: i64, rules: &Rules) -> Option<Vec<Compared>> {
+        let window = self.windows.get_mut(&start)?;
+        window.dirty = false;
+        let mut all = Vec::new();
+        for (name, cell) in &window.cells {
+            let Some(baseline) = self.baselines.get(name) else {
+                continue;
+            };
+            let expected = baseline.expected(start, cell.count, rules.least, floor(metric));
+            let Some(expected) = expected else { continue };
+            let below = expected.value - cell.mean();
+            let candidate = Candidate {
+                grouping: name.0.clone(),
+                entity: name.1.clone(),
+                missing: below * cell.count as f64,
+                expected: expected.value * cell.count as f64,
+                score: below / (expected.scale * baseline.limit()),
+            };
+            all.push((candidate, *cell, expected.value));
+        }
+        let name = |c: &Candidate| (c.grouping.clone(), c.entity.clone());
+        let scores = all.iter().map(|(c, _, _)| (name(c), c.score));
+        window.scores = scores.collect();
+        let strays = |c: &&Candidate| c.score.abs() >= rules.threshold / 2.0;
+        window.bad = all
+            .iter()
+            .map(|(c, _, _)| c)
+            .filter(strays)
+            .map(name)
+            .collect();
+        Some(all)
+    }
+
+    /// What lasts is followed down to half of what raised it.
+    fn threshold(&self, all: &[Candidate], start: i64, length: i64, rules: &Rules) -> f64 {
+        let lasting = |i: &Incident| i.last_ms < start && i.last_ms >= start - length;
+        let lasts = self.incidents.iter().filter(|i| lasting(i)).any(|i| {
+            let mut series = all.iter();
+            let of = series.find(|c| (&c.grouping, &c.entity) == (&i.name.0, &i.name.1));
+            of.is_some_and(|c| c.score >= rules.threshold / 2.0)
+        });
+        if lasts {
+            rules.threshold / 2.0
+        } else {
+            rules.threshold
+        }
     }
 
     /// First window of the incident that this window belongs to.
@@ -251,14 +268,52 @@ impl Group {
         while let Some(first) = self.windows.first_entry().filter(|w| *w.key() < before_ms) {
             let (start, window) = first.remove_entry();
             for (name, cell) in window.cells {
-                if !window.bad.contains(&name) {
-                    let baseline = self.baselines.entry(name).or_default();
+                let bad = window.bad.contains(&name);
+                let score = window.scores.get(&name).copied();
+                let run = self.bad_runs.entry(name.clone()).or_insert(0);
+                *run = if bad { *run + 1 } else { 0 };
+                // What lasts is no incident any more but how it is now.
+                let learn = !bad || *run > LASTS;
+                let baseline = self.baselines.entry(name).or_default();
+                if let Some(score) = score {
+                    baseline.strays(score);
+                }
+                if learn {
                     baseline.train(start, cell.mean(), cell.count);
                 }
             }
             self.incidents.retain(|i| i.last_ms + DAY_MS > start);
         }
     }
+}
+
+/// Causes as they are published: combinations first, which say more exactly what single fields say.
+fn told(
+    candidates: &[Candidate],
+    single: &[Explanation],
+    combined: Vec<Combination>,
+) -> Vec<Cause> {
+    let single = single.iter().map(|e| Cause {
+        grouping: candidates[e.at].grouping.clone(),
+        entity: candidates[e.at].entity.clone(),
+        share: e.share,
+    });
+    let combined = combined.into_iter().map(|c| Cause {
+        grouping: c.grouping,
+        entity: c.entity,
+        share: c.share,
+    });
+    let mut all: Vec<Cause> = Vec::new();
+    for cause in combined.chain(single) {
+        if all
+            .iter()
+            .all(|c| (&c.grouping, &c.entity) != (&cause.grouping, &cause.entity))
+        {
+            all.push(cause);
+        }
+    }
+    all.truncate(MOST_CAUSES);
+    all
 }
 
 /// Smallest spread of a metric's means, in its unit: below that nobody notices.

@@ -20,7 +20,7 @@ pub mod model;
 pub mod physics;
 pub mod replay;
 pub mod topology;
-pub mod world;
 pub mod trees;
+pub mod world;
 
 pub use topology::{WifiOptions, topology};

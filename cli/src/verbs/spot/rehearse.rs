@@ -74,10 +74,15 @@ fn problem(
             };
             !taken.contains(&slot)
         };
+        let usable = left.contains(n.node_id.as_str());
         Node {
             id: n.node_id.clone(),
+            host: n.host.clone(),
             ports: ports.filter(free).collect(),
-            usable: left.contains(n.node_id.as_str()),
+            keeps: usable,
+            open: usable,
+            settled: true,
+            ..Node::default()
         }
     });
     Problem {
@@ -86,6 +91,7 @@ fn problem(
         executors: executors.collect(),
         // Whoever is served first takes what it needs, wherever work is now.
         current: BTreeMap::new(),
+        ..Problem::default()
     }
 }
 

@@ -152,6 +152,17 @@ fn a_correction_is_judged_again_and_a_poorer_copy_is_not() {
 }
 
 #[test]
+fn what_lasts_for_half_a_day_is_learnt_as_it_is() {
+    let mut detector = trained();
+    let hit = |o: &str, s: &str, _: &str| o == "o1" && s == "s2";
+    let raised: Vec<i64> = (72..300)
+        .filter(|w| !judged(&mut detector, &rows(*w, false, hit)).is_empty())
+        .collect();
+    assert_eq!(raised.first(), Some(&72));
+    assert!(raised.last() < Some(&220), "{raised:?}");
+}
+
+#[test]
 fn without_a_past_nothing_is_raised() {
     let mut detector = Detector::default();
     for window in 0..11 {
