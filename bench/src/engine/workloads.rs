@@ -163,6 +163,31 @@ impl BasicBolt for Null {
     }
 }
 
+/// Has nothing to emit.
+struct Nothing;
+
+impl Spout for Nothing {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(["value"])
+    }
+    fn next(&mut self, _: &mut SpoutCollector<'_>) -> Result<Next> {
+        Ok(Next::Idle)
+    }
+}
+
+/// 1,000 executors with nothing to do.
+///
+/// # Errors
+/// Never.
+pub fn idle() -> Result<Topology> {
+    let mut t = TopologyBuilder::new("idle");
+    t.spout("nothing", || Nothing).parallelism(10);
+    t.bolt("null", || Null(None))
+        .parallelism(990)
+        .shuffle("nothing");
+    t.build()
+}
+
 /// Counts words by word.
 struct Words(HashMap<String, u64, FxBuildHasher>, Option<Counter>);
 
