@@ -43,15 +43,18 @@ pub struct Balance {
 }
 
 impl Balance {
-    /// A walk among `targets` positions; `near` are the scopes before the one of all, nearest first.
+    /// A walk among `targets` positions, by these scopes, nearest first; all of them when no scope
+    /// has any.
     pub fn new(near: &[&[usize]], targets: usize, bounds: Bounds, random: &mut Random) -> Self {
         let mut scopes: Vec<Vec<usize>> = Vec::new();
-        let all: Vec<usize> = (0..targets).collect();
-        for scope in near.iter().copied().chain([&all[..]]) {
+        for scope in near {
             let larger = scopes.last().map_or(0, Vec::len);
             if scope.len() > larger {
                 scopes.push(scope.to_vec());
             }
+        }
+        if scopes.is_empty() {
+            scopes.push((0..targets).collect());
         }
         let mut balance = Self {
             scopes,
@@ -63,14 +66,6 @@ impl Balance {
         };
         balance.lay(random);
         balance
-    }
-
-    /// Keeps to the scopes before the one of all, as local-or-shuffle does where there are any.
-    pub fn stay_near(mut self) -> Self {
-        if self.scopes.len() > 1 {
-            self.scopes.pop();
-        }
-        self
     }
 
     /// The next target's position.
@@ -171,7 +166,7 @@ mod tests {
     #[test]
     fn scopes_widen_under_load_and_narrow_when_it_is_gone() {
         let mut random = Random::new(1);
-        let mut b = Balance::new(&[&[1, 2]], 4, BOUNDS, &mut random);
+        let mut b = Balance::new(&[&[1, 2], &[0, 1, 2, 3]], 4, BOUNDS, &mut random);
         assert_eq!(counts(&mut b, 400, 4), [0, 200, 200, 0]);
         assert!(b.refresh(|_| 0.9, &mut random));
         assert_eq!(counts(&mut b, 400, 4), [100; 4]);
@@ -204,20 +199,21 @@ mod tests {
             aware: false,
             ..BOUNDS
         };
-        let mut b = Balance::new(&[&[2]], 3, blind, &mut random);
+        let mut b = Balance::new(&[&[2], &[0, 1, 2]], 3, blind, &mut random);
         assert!(!b.refresh(|_| 1.0, &mut random));
         assert_eq!(b.only(), Some(2));
     }
 
     #[test]
-    fn local_or_shuffle_never_leaves_the_worker_while_it_has_a_task() {
+    fn what_is_no_scope_is_never_used() {
         let mut random = Random::new(4);
-        let mut b = Balance::new(&[&[0], &[0, 1]], 3, BOUNDS, &mut random).stay_near();
+        // Local-or-shuffle: the core, then the worker, and no further.
+        let mut b = Balance::new(&[&[0], &[0, 1]], 3, BOUNDS, &mut random);
         assert_eq!(b.only(), Some(0));
         b.refresh(|_| 1.0, &mut random);
         b.refresh(|_| 1.0, &mut random);
         assert_eq!(counts(&mut b, 300, 3), [150, 150, 0]);
-        let far = Balance::new(&[&[], &[]], 3, BOUNDS, &mut random).stay_near();
+        let far = Balance::new(&[&[], &[]], 3, BOUNDS, &mut random);
         assert_eq!(far.scopes, [vec![0, 1, 2]]);
     }
 }

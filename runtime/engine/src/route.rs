@@ -112,15 +112,13 @@ impl Chooser {
     /// A chooser among an edge's targets, of which some are near.
     pub fn new(e: &Edge, near: &Near, bounds: Bounds, random: &mut Random) -> Self {
         let targets = e.targets.len();
-        let balance = match e.grouping {
-            Grouping::LocalOrShuffle => {
-                Balance::new(&[&near.core, &near.worker], targets, bounds, random).stay_near()
-            }
-            Grouping::Shuffle if bounds.aware => {
-                Balance::new(&[&near.worker], targets, bounds, random)
-            }
-            _ => Balance::new(&[], targets, bounds, random),
+        let all: Vec<usize> = (0..targets).collect();
+        let scopes: &[&[usize]] = match e.grouping {
+            Grouping::LocalOrShuffle => &[&near.core, &near.worker],
+            Grouping::Shuffle if bounds.aware => &[&near.worker, &all],
+            _ => &[&all],
         };
+        let balance = Balance::new(scopes, targets, bounds, random);
         Self {
             kind: e.grouping.clone(),
             keys: e.keys.clone(),

@@ -50,7 +50,12 @@ impl Task {
 
     /// Calls the spout's `next` until its share of the core is used, it has nothing, or its tuples
     /// must be delivered; answers whether it did anything.
-    pub(crate) fn run_spout(&mut self, reach: &mut Reach<'_>, now: Instant) -> bool {
+    pub(crate) fn run_spout(
+        &mut self,
+        shared: &Shared,
+        reach: &mut Reach<'_>,
+        now: Instant,
+    ) -> bool {
         if !self.active || !self.running {
             return false;
         }
@@ -92,14 +97,13 @@ impl Task {
         }));
         let took = started.elapsed();
         self.window.busy += took;
-        let shared = out.reach.turn.shared.clone();
         match result {
-            Ok(Ok(())) => self.rest(last, now, emitted > 0, &shared),
+            Ok(Ok(())) => self.rest(last, now, emitted > 0, shared),
             Ok(Err(error)) => {
                 shared.report(&self.stats.component, self.id, error.to_string());
-                self.rest(Next::Idle, now, false, &shared);
+                self.rest(Next::Idle, now, false, shared);
             }
-            Err(panic) => self.broke(&shared, format!("panicked: {}", panic_text(&*panic))),
+            Err(panic) => self.broke(shared, format!("panicked: {}", panic_text(&*panic))),
         }
         if took.as_micros() > TURN_US {
             self.calls = (self.calls / 2).max(1);
