@@ -178,7 +178,10 @@ impl Core {
             }
             Msg::Start(new) => self.start(*new),
             Msg::Run(task) => match self.task(task) {
-                Some(task) => task.running = true,
+                Some(task) => {
+                    task.running = true;
+                    self.regroup(None);
+                }
                 None => self.pass_on(task, Msg::Run(task)),
             },
             Msg::Stop(task) => self.stop(task, turn),
@@ -210,6 +213,13 @@ impl Core {
     fn task(&mut self, task: TaskId) -> Option<&mut Task> {
         let (group, at) = self.at.get(&task)?;
         self.groups[*group].tasks.get_mut(*at)
+    }
+
+    /// Whether the task has the floor on this core; a standby one has its owner elsewhere.
+    fn owns(&self, task: TaskId) -> bool {
+        let at = self.at.get(&task);
+        let task = at.and_then(|(group, i)| self.groups[*group].tasks.get(*i));
+        task.is_some_and(|t| t.running)
     }
 
     fn tasks(&mut self) -> impl Iterator<Item = &mut Task> {
@@ -302,7 +312,7 @@ impl Core {
     }
 
     fn send(&mut self, batch: Batch) {
-        let (here, to) = (self.at.contains_key(&batch.to), batch.to);
+        let (here, to) = (self.owns(batch.to), batch.to);
         if !here && self.shared.core(to) != Some(self.index) {
             return self.shared.dispatch(batch);
         }
@@ -341,12 +351,12 @@ impl Core {
 
     /// Sends settles to the cores and workers of their spouts, and empties the list.
     fn route_some(&mut self, settles: &mut Vec<Settle>) {
-        if settles.iter().all(|s| self.at.contains_key(&s.spout_task)) {
+        if settles.iter().all(|s| self.owns(s.spout_task)) {
             return self.settles.append(settles);
         }
         let mut by_core: HashMap<Option<usize>, Vec<Settle>, FxBuildHasher> = HashMap::default();
         for s in settles.drain(..) {
-            if self.at.contains_key(&s.spout_task) {
+            if self.owns(s.spout_task) {
                 self.settles.push(s);
                 continue;
             }

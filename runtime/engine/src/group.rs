@@ -9,7 +9,7 @@ use fulmar_api::TaskId;
 use fulmar_api::spout::FailReason;
 
 use crate::emit::Reach;
-use crate::limits::BOLT_BATCHES;
+use crate::limits::{BOLT_BATCHES, READY_BATCHES};
 use crate::outbox::Fused;
 use crate::plan::Plan;
 use crate::shared::Shared;
@@ -65,8 +65,10 @@ fn one(task: &mut Task, shared: &Shared, reach: &mut Reach<'_>, now: Instant, sw
         task.tell_spout(shared, now_ms);
     } else {
         did |= task.run_timers(reach, now);
-        for _ in 0..BOLT_BATCHES {
-            if !task.gate_open(shared) || !task.run_next(reach) {
+        for n in 0..BOLT_BATCHES {
+            // What is ready does not count at its targets yet; one batch a turn is always right.
+            let enough = n > 0 && reach.turn.ready.len() >= READY_BATCHES;
+            if enough || !task.gate_open(shared) || !task.run_next(reach) {
                 break;
             }
             did = true;
@@ -82,7 +84,10 @@ pub fn form(mut tasks: Vec<Task>, plan: &Plan) -> Vec<Group> {
     let rank = |t: TaskId| plan.component_of(t).map_or(0, |c| plan.ranks[c]);
     tasks.sort_by_key(|t| (rank(t.id), t.id));
     let ids: Vec<TaskId> = tasks.iter().map(|t| t.id).collect();
-    let links = links(&ids, plan);
+    // A standby task gets nothing: its owner is elsewhere.
+    let running: Vec<bool> = tasks.iter().map(|t| t.running).collect();
+    let mut links = links(&ids, plan);
+    links.retain(|(from, to, _)| running[*from] && running[*to]);
     // Each task's group is named after the lowest position that it is joined to.
     let mut group: Vec<usize> = (0..ids.len()).collect();
     for (from, to, _) in &links {
