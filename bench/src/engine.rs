@@ -11,6 +11,7 @@ mod text;
 mod usage;
 mod workloads;
 
+use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,6 +71,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     if "engine/latency".contains(&options.only) {
         figures.extend(latency::measure(runs, span, options.cores)?);
     }
+    if "engine/idle/cpu".contains(&options.only) {
+        figures.push(idle(runs, span, options.cores)?);
+    }
     print(&figures, options.json.as_deref())
 }
 
@@ -79,6 +83,26 @@ fn matrix() -> impl Iterator<Item = (&'static str, bool, usize)> {
     let one = WORKLOADS.into_iter().map(|w| (w, 1));
     let all = one.chain(far.into_iter().map(|w| (w, 2)));
     all.flat_map(|(w, workers)| [false, true].map(|acked| (w, acked, workers)))
+}
+
+/// Share of a core that 1,000 idle executors take.
+fn idle(runs: usize, span: Duration, cores: usize) -> anyhow::Result<Figure> {
+    let mut shares = Vec::new();
+    for _ in 0..runs {
+        let cluster = LocalCluster::submit(workloads::idle()?, cores)?;
+        std::thread::sleep(Duration::from_secs(1));
+        let (before, started) = (Usage::now(), Instant::now());
+        std::thread::sleep(span);
+        let took = Usage::now().cpu - before.cpu;
+        shares.push(took.as_secs_f64() / started.elapsed().as_secs_f64());
+        drop(cluster);
+    }
+    Ok(Figure {
+        name: "engine/idle/cpu".to_owned(),
+        runs: shares,
+        unit: "cores",
+        note: "1,000 idle executors: 10 spouts, 990 bolts".to_owned(),
+    })
 }
 
 /// Rate, CPU and memory of the runs of one workload.
@@ -115,9 +139,10 @@ fn once(
 ) -> anyhow::Result<Run> {
     let counts = Counts(Arc::default());
     let topology = topology(&counts)?;
-    let running = match workers {
-        1 => Running::Local(LocalCluster::submit(topology, cores)?),
-        _ => Running::Pair(pair::Pair::submit(topology)?),
+    // Dropping it ends it.
+    let running: Box<dyn Any> = match workers {
+        1 => Box::new(LocalCluster::submit(topology, cores)?),
+        _ => Box::new(pair::Pair::submit(topology)?),
     };
     std::thread::sleep(Duration::from_secs(1));
     let (from, before, started) = (counts.sum(), Usage::now(), Instant::now());
@@ -130,10 +155,4 @@ fn once(
         cpu: (after.cpu - before.cpu).as_secs_f64() / (count / 1e6).max(1e-9),
         rss: after.rss_mib,
     })
-}
-
-/// What is measured; dropping it ends it.
-enum Running {
-    Local(#[expect(dead_code, reason = "held until the run ends")] LocalCluster),
-    Pair(#[expect(dead_code, reason = "held until the run ends")] pair::Pair),
 }

@@ -47,6 +47,8 @@ struct Roots {
     /// Executions that a tree takes when nothing fails.
     whole: u32,
     thread: Option<std::thread::ThreadId>,
+    /// Nobody blocks, so the spout stays on its thread.
+    still: bool,
     book: Arc<Book>,
 }
 
@@ -70,7 +72,7 @@ impl Spout for Roots {
             book.held[i].load(Ordering::SeqCst),
             book.executed[i].load(Ordering::SeqCst),
         );
-        let here = self.thread == Some(std::thread::current().id());
+        let here = !self.still || self.thread == Some(std::thread::current().id());
         if times > 1 || held > 0 || executed != self.whole || !here {
             let text = format!(
                 "root {i} acked {times} times with {held} tokens held, {executed} of {} executed",
@@ -128,16 +130,12 @@ impl Bolt for Node {
         let n = input.int("n")?;
         let i = n as usize;
         self.book.executed[i].fetch_add(1, Ordering::SeqCst);
-        for copy in 0..self.stage.copies {
-            // Only the last one: what is emitted after an input was kept is anchored to nothing.
-            let last = copy + 1 == self.stage.copies;
-            if copy % 2 == 0 || !last {
-                out.emit(input, [n])?;
-            } else {
-                let mut token = out.keep(input);
-                out.emit(&mut token, [n])?;
-                out.ack_token(token);
-            }
+        if n % 3 > 0 {
+            (0..self.stage.copies).try_for_each(|_| out.emit(input, [n]))?;
+        } else {
+            let mut token = out.keep(input);
+            (0..self.stage.copies).try_for_each(|_| out.emit(&mut token, [n]))?;
+            out.ack_token(token);
         }
         // An input that was kept is settled by now; only an open one can be treated otherwise.
         match (n as u64 * 31 + self.level * 7) % 97 {
@@ -145,7 +143,7 @@ impl Bolt for Node {
             2 if self.stage.naughty & 2 != 0 => return Err(Error::msg("refused")),
             3 if self.stage.naughty & 4 != 0 => panic!("too much"),
             4 if self.stage.naughty & 8 != 0 => {}
-            5..40 if self.stage.naughty & 16 != 0 => {
+            8..40 if self.stage.naughty & 16 != 0 => {
                 // One that was kept above has nothing left to hold.
                 let token = out.keep(input);
                 if token.is_tracked() {
@@ -157,6 +155,11 @@ impl Bolt for Node {
                 out.ack(input);
                 out.ack(input);
             }
+            // Long enough for the core's other executors to be adopted.
+            7 if self.stage.naughty & 32 != 0 => {
+                std::thread::park_timeout(Duration::from_millis(200));
+                out.ack(input);
+            }
             _ => out.ack(input),
         }
         Ok(())
@@ -164,7 +167,7 @@ impl Bolt for Node {
 }
 
 fn run(stages: &[Stage], cores: usize, pending: i64) -> std::result::Result<(), TestCaseError> {
-    const N: usize = 300;
+    const N: usize = 150;
     let book = Book::new(N);
     let (mut whole, mut width) = (0, 1);
     for s in stages {
@@ -174,11 +177,13 @@ fn run(stages: &[Stage], cores: usize, pending: i64) -> std::result::Result<(), 
     let mut t = TopologyBuilder::new("mixed");
     t.conf("topology.max.spout.pending", pending);
     let mine = book.clone();
+    let still = stages.iter().all(|s| s.naughty & 32 == 0);
     t.spout("s0", move || Roots {
         next: 0,
         n: N,
         whole,
         thread: None,
+        still,
         book: mine.clone(),
     });
     for (level, stage) in stages.iter().enumerate() {
@@ -192,7 +197,7 @@ fn run(stages: &[Stage], cores: usize, pending: i64) -> std::result::Result<(), 
                 book: mine.clone(),
             })
             .parallelism(stage.tasks)
-            .tick(Duration::from_millis(5));
+            .tick(Duration::from_millis(2));
         let from = format!("s{level}");
         match stage.grouping {
             0 => bolt.shuffle(&from),
@@ -216,10 +221,10 @@ fn run(stages: &[Stage], cores: usize, pending: i64) -> std::result::Result<(), 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
     fn each_root_settles_once_and_no_tree_is_acked_with_a_tuple_open(
-        stages in prop::collection::vec((1_u32..4, 0_u32..4, 0_u8..4, 0_u8..32), 1..5),
+        stages in prop::collection::vec((1_u32..4, 0_u32..4, 0_u8..4, 0_u8..64), 1..5),
         cores in 1_usize..3,
         pending in prop::sample::select(vec![1_i64, 7, 1_000]),
     ) {

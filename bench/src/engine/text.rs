@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 const WORDS: usize = 10_000;
 const LINES: usize = 14_000;
-const PER_LINE: usize = 7;
+/// Words of each line.
+pub const PER_LINE: usize = 7;
 
 /// All lines.
 pub fn lines() -> Arc<[String]> {

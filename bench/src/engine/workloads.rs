@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use fulmar::prelude::*;
 use rustc_hash::FxBuildHasher;
 
+use super::text::PER_LINE;
+
 /// Names, as in the figures.
 pub const WORKLOADS: [&str; 8] = [
     "null",
@@ -100,10 +102,10 @@ impl Spout for Source {
         }
         Ok(Next::Emitted)
     }
-    fn ack(&mut self, id: MessageId) -> Result<()> {
+    fn ack(&mut self, _: MessageId) -> Result<()> {
         if let Some(count) = &mut self.count {
             count.add(match &self.make {
-                Make::Line(lines) => line(lines, id).split(' ').count() as u64,
+                Make::Line(_) => PER_LINE as u64,
                 _ => 1,
             });
         }
@@ -161,6 +163,31 @@ impl BasicBolt for Null {
         }
         Ok(())
     }
+}
+
+/// Has nothing to emit.
+struct Nothing;
+
+impl Spout for Nothing {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(["value"])
+    }
+    fn next(&mut self, _: &mut SpoutCollector<'_>) -> Result<Next> {
+        Ok(Next::Idle)
+    }
+}
+
+/// 1,000 executors with nothing to do.
+///
+/// # Errors
+/// Never.
+pub fn idle() -> Result<Topology> {
+    let mut t = TopologyBuilder::new("idle");
+    t.spout("nothing", || Nothing).parallelism(10);
+    t.bolt("null", || Null(None))
+        .parallelism(990)
+        .shuffle("nothing");
+    t.build()
 }
 
 /// Counts words by word.

@@ -16,7 +16,7 @@ use crate::limits::STUCK_MS;
 use crate::shared::{Shared, lock};
 
 /// Looks at the same turn after which it has lasted too long.
-const LOOKS: u32 = 4;
+const LOOKS: u32 = 2;
 
 /// Where one thread leaves its core during a turn.
 pub(crate) struct Place {

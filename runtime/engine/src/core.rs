@@ -68,6 +68,7 @@ impl Core {
     /// Runs until told to exit. While a group has its turn the core lies in the thread's place, from
     /// where another thread may adopt it; then this one goes on with that group alone.
     pub fn run(self) {
+        sleep_exactly();
         let place = Arc::new(Place::of_this_thread());
         crate::shared::lock(&self.shared.places).push(place.clone());
         self.shared.cores[self.index].enter();
@@ -177,7 +178,10 @@ impl Core {
             }
             Msg::Start(new) => self.start(*new),
             Msg::Run(task) => match self.task(task) {
-                Some(task) => task.running = true,
+                Some(task) => {
+                    task.running = true;
+                    self.regroup(None);
+                }
                 None => self.pass_on(task, Msg::Run(task)),
             },
             Msg::Stop(task) => self.stop(task, turn),
@@ -209,6 +213,13 @@ impl Core {
     fn task(&mut self, task: TaskId) -> Option<&mut Task> {
         let (group, at) = self.at.get(&task)?;
         self.groups[*group].tasks.get_mut(*at)
+    }
+
+    /// Whether the task has the floor on this core; a standby one has its owner elsewhere.
+    fn owns(&self, task: TaskId) -> bool {
+        let at = self.at.get(&task);
+        let task = at.and_then(|(group, i)| self.groups[*group].tasks.get(*i));
+        task.is_some_and(|t| t.running)
     }
 
     fn tasks(&mut self) -> impl Iterator<Item = &mut Task> {
@@ -301,7 +312,7 @@ impl Core {
     }
 
     fn send(&mut self, batch: Batch) {
-        let (here, to) = (self.at.contains_key(&batch.to), batch.to);
+        let (here, to) = (self.owns(batch.to), batch.to);
         if !here && self.shared.core(to) != Some(self.index) {
             return self.shared.dispatch(batch);
         }
@@ -340,31 +351,43 @@ impl Core {
 
     /// Sends settles to the cores and workers of their spouts, and empties the list.
     fn route_some(&mut self, settles: &mut Vec<Settle>) {
-        if settles.iter().all(|s| self.at.contains_key(&s.spout_task)) {
-            return self.settles.append(settles);
-        }
-        let mut by_core: HashMap<Option<usize>, Vec<Settle>, FxBuildHasher> = HashMap::default();
+        // Core (none: another worker) → its settles; there are few cores.
+        let mut away: Vec<(Option<usize>, Vec<Settle>)> = Vec::new();
+        // Settles of one spout follow each other: its place is looked up once.
+        let mut last: Option<(TaskId, Option<usize>)> = None;
         for s in settles.drain(..) {
-            if self.at.contains_key(&s.spout_task) {
+            let core = match last {
+                Some((task, core)) if task == s.spout_task => core,
+                _ => self.core_of_spout(s.spout_task),
+            };
+            last = Some((s.spout_task, core));
+            if core == Some(self.index) {
                 self.settles.push(s);
                 continue;
             }
-            let moved = self.moved.get(&s.spout_task).copied();
-            let core = moved.or_else(|| self.shared.core(s.spout_task));
-            by_core.entry(core).or_default().push(s);
-        }
-        for (core, settles) in by_core {
-            match core {
-                // Its spout has gone, and the ledger with it.
-                Some(core) if core == self.index => {}
-                Some(core) => self.shared.cores[core].send(Msg::Settles(settles)),
-                None => {
-                    if let Some(remote) = self.shared.remote.get() {
-                        remote.send_settles(settles);
-                    }
-                }
+            match away.iter_mut().find(|a| a.0 == core) {
+                Some(found) => found.1.push(s),
+                None => away.push((core, vec![s])),
             }
         }
+        for (core, settles) in away {
+            match (core, self.shared.remote.get()) {
+                (Some(core), _) => self.shared.cores[core].send(Msg::Settles(settles)),
+                (None, Some(remote)) => remote.send_settles(settles),
+                // Its spout has gone, and the ledger with it.
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// Where a spout's ledger is: on this core, another one, or (none) in another worker. One that
+    /// this core should have and has not has gone; its settles end where they are applied.
+    fn core_of_spout(&self, task: TaskId) -> Option<usize> {
+        if self.owns(task) {
+            return Some(self.index);
+        }
+        let moved = self.moved.get(&task).copied();
+        moved.or_else(|| self.shared.core(task))
     }
 
     fn apply_settles(&mut self, now_ms: u64) -> bool {
@@ -372,16 +395,19 @@ impl Core {
             return false;
         }
         let mut settles = std::mem::take(&mut self.settles);
-        for s in settles.drain(..) {
-            let Some(task) = self.task(s.spout_task) else {
+        for part in settles.chunk_by(|a, b| a.spout_task == b.spout_task) {
+            let Some(task) = self.task(part[0].spout_task) else {
                 continue;
             };
-            if s.ok && s.value == 0 {
-                task.ledger.reset_timeout(s.root, now_ms);
-            } else {
-                task.ledger.apply(&s, &mut task.settled);
+            for s in part {
+                if s.ok && s.value == 0 {
+                    task.ledger.reset_timeout(s.root, now_ms);
+                } else {
+                    task.ledger.apply(s, &mut task.settled);
+                }
             }
         }
+        settles.clear();
         self.settles = settles;
         true
     }
@@ -407,5 +433,14 @@ impl Core {
         }
         let (handle, rx) = (&self.shared.cores[self.index], &self.rx);
         handle.park(wait.max(Duration::from_micros(10)), || !rx.is_empty());
+    }
+}
+
+/// Linux lets a sleeping thread lie for 50 µs longer than it asked; a spout that waits for its next
+/// tuple would be late by as much.
+fn sleep_exactly() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = nix::sys::prctl::set_timerslack(1_000) {
+        tracing::debug!(%error, "sleeps stay inexact");
     }
 }

@@ -9,7 +9,7 @@ use fulmar_api::TaskId;
 use fulmar_api::spout::FailReason;
 
 use crate::emit::Reach;
-use crate::limits::BOLT_BATCHES;
+use crate::limits::{BOLT_BATCHES, READY_BATCHES};
 use crate::outbox::Fused;
 use crate::plan::Plan;
 use crate::shared::Shared;
@@ -27,6 +27,8 @@ impl Group {
     /// One turn of each task; answers whether anything was done.
     pub fn turn(&mut self, turn: &mut Turn, now: Instant, sweep: bool) -> bool {
         let mut did = false;
+        // Once a turn, not once a task: the count of an Arc is shared by all cores.
+        let shared = turn.shared.clone();
         for i in 0..self.tasks.len() {
             let (upto, below) = self.tasks.split_at_mut(i + 1);
             let mut reach = Reach {
@@ -34,7 +36,7 @@ impl Group {
                 turn: &mut *turn,
                 depth: 0,
             };
-            did |= one(&mut upto[i], &mut reach, now, sweep);
+            did |= one(&mut upto[i], &shared, &mut reach, now, sweep);
         }
         for task in &mut self.tasks {
             task.outbox.flush(turn);
@@ -48,30 +50,31 @@ impl Group {
     }
 }
 
-fn one(task: &mut Task, reach: &mut Reach<'_>, now: Instant, sweep: bool) -> bool {
-    let shared = reach.turn.shared.clone();
+fn one(task: &mut Task, shared: &Shared, reach: &mut Reach<'_>, now: Instant, sweep: bool) -> bool {
     let now_ms = reach.turn.now_ms;
     let mut did = false;
-    task.mend(&shared, now);
+    task.mend(shared, now);
     if task.is_spout() {
         if let (true, Some(timeout)) = (sweep, task.timeout_ms) {
             task.ledger.expire(now_ms, timeout, &mut task.settled);
         }
-        task.tell_spout(&shared, now_ms);
-        if task.gate_open(&shared) {
-            did |= task.run_spout(reach, now);
+        task.tell_spout(shared, now_ms);
+        if task.gate_open(shared) {
+            did |= task.run_spout(shared, reach, now);
         }
-        task.tell_spout(&shared, now_ms);
+        task.tell_spout(shared, now_ms);
     } else {
         did |= task.run_timers(reach, now);
-        for _ in 0..BOLT_BATCHES {
-            if !task.gate_open(&shared) || !task.run_next(reach) {
+        for n in 0..BOLT_BATCHES {
+            // What is ready does not count at its targets yet; one batch a turn is always right.
+            let enough = n > 0 && reach.turn.ready.len() >= READY_BATCHES;
+            if enough || !task.gate_open(shared) || !task.run_next(reach) {
                 break;
             }
             did = true;
         }
     }
-    task.publish(&shared, now);
+    task.publish(shared, now);
     did
 }
 
@@ -81,7 +84,10 @@ pub fn form(mut tasks: Vec<Task>, plan: &Plan) -> Vec<Group> {
     let rank = |t: TaskId| plan.component_of(t).map_or(0, |c| plan.ranks[c]);
     tasks.sort_by_key(|t| (rank(t.id), t.id));
     let ids: Vec<TaskId> = tasks.iter().map(|t| t.id).collect();
-    let links = links(&ids, plan);
+    // A standby task gets nothing: its owner is elsewhere.
+    let running: Vec<bool> = tasks.iter().map(|t| t.running).collect();
+    let mut links = links(&ids, plan);
+    links.retain(|(from, to, _)| running[*from] && running[*to]);
     // Each task's group is named after the lowest position that it is joined to.
     let mut group: Vec<usize> = (0..ids.len()).collect();
     for (from, to, _) in &links {

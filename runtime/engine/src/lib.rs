@@ -1,6 +1,6 @@
 //! The inside of a worker: how a topology runs (DESIGN 3.3 to 3.9).
 //!
-//! * [`plan`], [`route`]: who listens to whom, and which task a tuple goes to.
+//! * [`plan`], [`route`], [`balance`]: who listens to whom, and which task a tuple goes to.
 //! * [`batch`], [`outbox`], `emit`, `sink`: tuples on their way; emitting writes only into the task's
 //!   own outbox, or calls a task of the same group straight.
 //! * [`ledger`]: a spout's own acker.
@@ -11,6 +11,7 @@
 //! * [`stats`], [`limits`]: what is counted, and every bound.
 
 mod adopt;
+pub mod balance;
 pub mod batch;
 pub mod core;
 mod emit;

@@ -33,8 +33,7 @@ pub const TOLD_AT_ONCE: usize = 512;
 pub const FUSE_DEPTH: u32 = 16;
 
 /// Tuples that one call may emit beyond what its targets take, before its thread waits inside emit:
-/// 512 Ki × 4 values of 24 bytes and one root of 24 bytes are 60 MiB (`topology.emit.overflow.max`
-/// of the design: 64 MiB).
+/// 512 Ki × 128 bytes (four values and a root) are 64 MiB, the default of `topology.emit.overflow.max`.
 pub const EMIT_OVERFLOW_TUPLES: usize = 512 << 10;
 
 /// How long a call may last before another thread adopts its core's other executors, in

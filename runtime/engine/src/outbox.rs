@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fulmar_api::TaskId;
 use fulmar_api::collector::DEFAULT_STREAM;
 use fulmar_api::error::{Error, Result};
 use fulmar_api::grouping::{Grouping, GroupingContext, GroupingFactory};
 use fulmar_api::tuple::Source;
 use fulmar_api::value::Value;
+use fulmar_api::{Config, TaskId};
 
+use crate::balance::Bounds;
 use crate::batch::{Batch, Tracked};
 use crate::plan::{Edge, Plan};
 use crate::route::{Chooser, Near, Random};
@@ -87,6 +88,30 @@ pub(crate) struct StreamOut {
     pub straight: Option<usize>,
 }
 
+impl StreamOut {
+    /// Whether always the same target is chosen, and it is fused.
+    fn find_straight(&mut self) {
+        self.straight = match &self.edges[..] {
+            [only] => only
+                .chooser
+                .always()
+                .filter(|at| !self.direct && only.outs[*at].fused.is_some()),
+            _ => None,
+        };
+    }
+}
+
+/// When shuffles change their scope, by the topology's configuration.
+fn bounds(conf: &Config) -> Bounds {
+    let bound = |key: &str, default| conf.float_or(key, default).unwrap_or(default);
+    let blind = conf.bool_or("topology.disable.loadaware.messaging", false);
+    Bounds {
+        lower: bound("topology.localityaware.lower.bound", 0.2),
+        higher: bound("topology.localityaware.higher.bound", 0.8),
+        aware: !blind.unwrap_or(false),
+    }
+}
+
 /// The emitting side of one task.
 pub struct Outbox {
     pub(crate) task: TaskId,
@@ -105,6 +130,7 @@ pub struct Outbox {
     pub(crate) fresh: Vec<Tracked>,
     /// Code of custom groupings, by name.
     groupings: Arc<HashMap<String, GroupingFactory>>,
+    bounds: Bounds,
 }
 
 impl Outbox {
@@ -137,6 +163,7 @@ impl Outbox {
             open_tuples: 0,
             fresh: Vec::new(),
             groupings: Arc::default(),
+            bounds: bounds(&plan.spec.conf),
             plan,
         }
     }
@@ -159,7 +186,7 @@ impl Outbox {
     /// says which core of this worker runs a task.
     pub fn place(&mut self, placement: &Placement, core_of: &dyn Fn(TaskId) -> Option<usize>) {
         let (plan, me, random) = (self.plan.clone(), self.task, &mut self.random);
-        let groupings = self.groupings.clone();
+        let (groupings, bounds) = (self.groupings.clone(), self.bounds);
         let custom = |e: &Edge| {
             let Grouping::Custom(name) = &e.grouping else {
                 return None;
@@ -182,7 +209,7 @@ impl Outbox {
                     EdgeOut {
                         edge: e.id,
                         source: e.source.clone(),
-                        chooser: Chooser::new(e, &near, random).with(custom(e)),
+                        chooser: Chooser::new(e, &near, bounds, random).with(custom(e)),
                         targets: e.targets.clone(),
                         outs: e
                             .targets
@@ -209,13 +236,18 @@ impl Outbox {
                     out.fused = fused(edge.edge, out.task);
                 }
             }
-            stream.straight = match &stream.edges[..] {
-                [only] => only
-                    .chooser
-                    .always()
-                    .filter(|at| !stream.direct && only.outs[*at].fused.is_some()),
-                _ => None,
-            };
+            stream.find_straight();
+        }
+    }
+
+    /// Takes the loads of targets into account, as shuffles do.
+    pub fn refresh(&mut self, load: &dyn Fn(TaskId) -> f64) {
+        for stream in &mut self.streams {
+            for edge in &mut stream.edges {
+                let targets = &edge.targets;
+                edge.chooser.refresh(|i| load(targets[i]), &mut self.random);
+            }
+            stream.find_straight();
         }
     }
 

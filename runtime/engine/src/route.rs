@@ -1,6 +1,6 @@
 //! Which tasks a tuple goes to: Storm's groupings, one function each.
 //!
-//! Shuffle walks a shuffled list of tasks round and round, as Storm's does without load awareness.
+//! What shuffles walk is in [`balance`](crate::balance).
 //! Pure: no clock, no I/O, no async.
 
 use fulmar_api::TaskId;
@@ -8,6 +8,7 @@ use fulmar_api::grouping::{CustomGrouping, Grouping};
 use fulmar_api::hash;
 use fulmar_api::value::Value;
 
+use crate::balance::{Balance, Bounds};
 use crate::outbox::Placement;
 use crate::plan::Edge;
 
@@ -84,9 +85,8 @@ pub struct Chooser {
     kind: Grouping,
     keys: Vec<usize>,
     targets: usize,
-    /// Positions in the edge's target list, walked by shuffles.
-    order: Vec<usize>,
-    at: usize,
+    /// Walked by shuffles.
+    balance: Balance,
     /// Tuples sent to each target, for partial keys.
     used: Vec<u64>,
     custom: Option<Box<dyn CustomGrouping>>,
@@ -110,22 +110,20 @@ pub enum Choice {
 
 impl Chooser {
     /// A chooser among an edge's targets, of which some are near.
-    pub fn new(e: &Edge, near: &Near, random: &mut Random) -> Self {
+    pub fn new(e: &Edge, near: &Near, bounds: Bounds, random: &mut Random) -> Self {
         let targets = e.targets.len();
-        let mut order: Vec<usize> = match e.grouping {
-            Grouping::LocalOrShuffle if !near.core.is_empty() => near.core.clone(),
-            Grouping::LocalOrShuffle if !near.worker.is_empty() => near.worker.clone(),
-            _ => (0..targets).collect(),
+        let all: Vec<usize> = (0..targets).collect();
+        let scopes: &[&[usize]] = match e.grouping {
+            Grouping::LocalOrShuffle => &[&near.core, &near.worker],
+            Grouping::Shuffle if bounds.aware => &[&near.worker, &all],
+            _ => &[&all],
         };
-        for i in (1..order.len()).rev() {
-            order.swap(i, random.below(i + 1));
-        }
+        let balance = Balance::new(scopes, targets, bounds, random);
         Self {
             kind: e.grouping.clone(),
             keys: e.keys.clone(),
             targets,
-            order,
-            at: 0,
+            balance,
             used: vec![0; targets],
             custom: None,
             named: Vec::new(),
@@ -142,15 +140,20 @@ impl Chooser {
     /// The target that is chosen whatever is emitted, if there is such a one.
     pub fn always(&self) -> Option<usize> {
         match &self.kind {
-            Grouping::Shuffle | Grouping::LocalOrShuffle => match self.order[..] {
-                [only] => Some(only),
-                _ => None,
-            },
+            Grouping::Shuffle | Grouping::LocalOrShuffle => self.balance.only(),
             Grouping::Global => Some(0),
             Grouping::Direct | Grouping::Custom(_) => None,
             Grouping::Fields(_) | Grouping::All | Grouping::None | Grouping::PartialKey(_) => {
                 (self.targets == 1).then_some(0)
             }
+        }
+    }
+
+    /// Takes the loads of targets into account; answers whether other targets may be chosen now.
+    pub fn refresh(&mut self, load: impl Fn(usize) -> f64, random: &mut Random) -> bool {
+        match self.kind {
+            Grouping::Shuffle | Grouping::LocalOrShuffle => self.balance.refresh(load, random),
+            _ => false,
         }
     }
 
@@ -166,14 +169,7 @@ impl Chooser {
         random: &mut Random,
     ) -> Choice {
         match &self.kind {
-            Grouping::Shuffle | Grouping::LocalOrShuffle => {
-                let chosen = self.order[self.at];
-                self.at += 1;
-                if self.at == self.order.len() {
-                    self.at = 0;
-                }
-                Choice::One(chosen)
-            }
+            Grouping::Shuffle | Grouping::LocalOrShuffle => Choice::One(self.balance.next()),
             Grouping::Fields(_) => Choice::One(hash::fields_index(
                 self.keys.iter().map(|k| &values[*k]),
                 targets.len(),

@@ -9,14 +9,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crossbeam::channel::{Receiver, Sender};
 use crossbeam::queue::ArrayQueue;
 use dashmap::DashMap;
-use fulmar_api::TaskId;
 use fulmar_api::context::TaskServices;
 use fulmar_api::error::Error;
 use fulmar_api::token::AckToken;
+use fulmar_api::{Config, TaskId};
 
 use crate::adopt::Place;
 use crate::batch::{Batch, Settle};
-use crate::limits::{ERRORS_KEPT, RETURNED_BATCHES};
+use crate::limits::{EMIT_OVERFLOW_TUPLES, ERRORS_KEPT, RETURNED_BATCHES, TASK_QUEUE_TUPLES};
 use crate::outbox::Placement;
 use crate::plan::Plan;
 use crate::stats::TaskStats;
@@ -139,6 +139,8 @@ pub struct Shared {
     pub cores: Vec<CoreHandle>,
     /// How many it began with.
     first_cores: usize,
+    /// Tuples that one call may emit beyond what its targets take (`topology.emit.overflow.max`).
+    pub(crate) overflow: usize,
     /// Receivers of spare cores that no thread runs yet.
     pub(crate) spare: Mutex<Vec<(usize, Receiver<Msg>)>>,
     /// Where the threads of cores leave what others may adopt.
@@ -168,6 +170,7 @@ impl Shared {
             queued: (0..tasks).map(|_| AtomicUsize::new(0)).collect(),
             core_of: (0..tasks).map(|_| AtomicU32::new(NOWHERE)).collect(),
             planned: (0..tasks).map(|_| AtomicU32::new(NOWHERE)).collect(),
+            overflow: overflow(&plan.spec.conf),
             plan,
             cores,
             first_cores,
@@ -213,6 +216,11 @@ impl Shared {
         now.saturating_duration_since(self.start).as_millis() as u64
     }
 
+    /// Microseconds since the worker started, at an instant.
+    pub fn us_at(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.start).as_micros() as u64
+    }
+
     /// The core that runs a task, if one of this worker does.
     pub fn core(&self, task: TaskId) -> Option<usize> {
         let core = self
@@ -246,6 +254,13 @@ impl Shared {
         }
     }
 
+    /// What is queued for a task, here or on its way, of what may be: 0 to 1.
+    pub fn load(&self, task: TaskId) -> f64 {
+        let queued = self.queued.get(task as usize);
+        let queued = queued.map_or(0, |q| q.load(Ordering::Relaxed));
+        (queued as f64 / TASK_QUEUE_TUPLES as f64).min(1.0)
+    }
+
     /// Counts tuples that were dropped, with the reason.
     pub fn drop_tuples(&self, reason: &'static str, tuples: usize) {
         *self.dropped.entry(reason).or_insert(0) += tuples as u64;
@@ -273,6 +288,14 @@ impl Shared {
     pub fn take_errors(&self) -> Vec<ReportedError> {
         lock(&self.errors).drain(..).collect()
     }
+}
+
+/// The limit in bytes as a number of tuples of four values and one root, 128 bytes each.
+fn overflow(conf: &Config) -> usize {
+    let default = 128 * EMIT_OVERFLOW_TUPLES as i64;
+    let bytes = conf.int_or("topology.emit.overflow.max", default);
+    let bytes = usize::try_from(bytes.unwrap_or(default)).unwrap_or(0);
+    (bytes / 128).max(TASK_QUEUE_TUPLES)
 }
 
 /// A lock that a panicking holder does not poison for others: what it guards is always whole.

@@ -265,6 +265,7 @@ impl Task {
         }
         self.window_start = now;
         self.publish_now(shared, span);
+        self.outbox.refresh(&|t| shared.load(t));
     }
 
     /// Publishes the counts.
@@ -280,8 +281,7 @@ impl Task {
             .map(|(s, e, t)| (s.to_owned(), (e, t)))
             .collect();
         self.stats.pending = self.ledger.pending() as u64;
-        let queued = shared.queued[self.id as usize].load(Ordering::Relaxed);
-        self.stats.queue_fill = (queued as f64 / TASK_QUEUE_TUPLES as f64).min(1.0);
+        self.stats.queue_fill = shared.load(self.id);
         crate::shared::lock(&shared.stats).insert(self.id, self.stats.clone());
     }
 

@@ -10,9 +10,7 @@ use std::time::Duration;
 use fulmar_api::TaskId;
 
 use crate::batch::{Batch, Settle};
-use crate::limits::{
-    CYCLE_QUEUE_TUPLES, EMIT_OVERFLOW_TUPLES, RECYCLED_BATCHES, TASK_QUEUE_TUPLES,
-};
+use crate::limits::{CYCLE_QUEUE_TUPLES, RECYCLED_BATCHES, TASK_QUEUE_TUPLES};
 use crate::shared::{Msg, Shared};
 
 /// The way out of the tasks of one core.
@@ -54,7 +52,7 @@ impl Turn {
         batch.len = 0;
         self.ready_tuples += full.len;
         self.ready.push(full);
-        if self.ready_tuples > EMIT_OVERFLOW_TUPLES {
+        if self.ready_tuples > self.shared.overflow {
             self.overflow();
         }
     }
@@ -109,7 +107,7 @@ impl Turn {
             shared.plan.is_back(batch.edge)
                 || shared.queued[batch.to as usize].load(Ordering::Relaxed) < TASK_QUEUE_TUPLES
         };
-        while self.ready_tuples > EMIT_OVERFLOW_TUPLES / 2 && !self.shared.is_ending() {
+        while self.ready_tuples > self.shared.overflow / 2 && !self.shared.is_ending() {
             let mut kept = Vec::with_capacity(self.ready.len());
             let mut held: Vec<TaskId> = Vec::new();
             let before = self.ready_tuples;

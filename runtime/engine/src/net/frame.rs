@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fulmar_api::TaskId;
-use fulmar_api::value::Value;
+use fulmar_api::value::{IntoValues, Value};
 
 use crate::batch::{Batch, Settle, Tracked};
 use crate::limits::FRAME_MOST;
@@ -313,7 +313,7 @@ impl<'a> Reader<'a> {
         }
         let mut values = Vec::with_capacity(arity * len);
         for _ in 0..arity * len {
-            values.push(self.value(0)?);
+            self.value_in_place(&mut values)?;
         }
         let n = self.count(20)?;
         let mut anchors = Vec::with_capacity(n);
@@ -342,6 +342,27 @@ impl<'a> Reader<'a> {
             anchors,
             ends,
         })
+    }
+
+    /// Reads a value to where it stays: the usual kinds are not made elsewhere and moved.
+    #[inline]
+    fn value_in_place(&mut self, out: &mut Vec<Value>) -> Result<(), NotAFrame> {
+        match self.0.first() {
+            Some(3) => {
+                self.u8()?;
+                (i64::from_le_bytes(self.take()?),).write_into(out);
+            }
+            Some(4) => {
+                self.u8()?;
+                (f64::from_bits(self.u64()?),).write_into(out);
+            }
+            Some(5) => {
+                self.u8()?;
+                (self.text()?,).write_into(out);
+            }
+            _ => out.push(self.value(0)?),
+        }
+        Ok(())
     }
 
     fn value(&mut self, depth: usize) -> Result<Value, NotAFrame> {

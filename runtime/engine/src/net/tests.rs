@@ -167,6 +167,23 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 #[test]
+fn a_standby_beside_the_sender_gets_nothing() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let mut pair = pair(20_000, &seen, false, [&one, &two]);
+    // Neither the bolts' tuples nor the spout's acks are for these.
+    for task in [2, 3] {
+        pair.a.start_task(task, true).unwrap();
+    }
+    pair.b.start_task(1, true).unwrap();
+    until("acked", || seen.acked.load(Ordering::Relaxed) == 20_000);
+    assert_eq!(seen.executed.load(Ordering::Relaxed), 20_000);
+    for task in [2, 3] {
+        pair.a.stop_task(task);
+    }
+    drop(pair);
+}
+
+#[test]
 fn tuples_and_acks_cross_between_two_workers() {
     let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
     let pair = pair(20_000, &seen, false, [&one, &two]);

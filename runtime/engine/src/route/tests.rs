@@ -5,6 +5,12 @@ use std::sync::Arc;
 use super::*;
 use fulmar_api::tuple::Source;
 
+const BOUNDS: Bounds = Bounds {
+    lower: 0.2,
+    higher: 0.8,
+    aware: true,
+};
+
 fn edge(grouping: Grouping, keys: &[usize], targets: &[TaskId]) -> Edge {
     Edge {
         id: 0,
@@ -24,7 +30,7 @@ fn edge(grouping: Grouping, keys: &[usize], targets: &[TaskId]) -> Edge {
 
 fn counts(kind: Grouping, keys: &[usize], near: Near) -> Vec<usize> {
     let (mut random, edge) = (Random::new(1), edge(kind, keys, &[3, 4, 5, 6]));
-    let mut chooser = Chooser::new(&edge, &near, &mut random);
+    let mut chooser = Chooser::new(&edge, &near, BOUNDS, &mut random);
     let mut counts = vec![0; edge.targets.len()];
     for i in 0..400_i64 {
         match chooser.choose(&[Value::Int(i % 2)], &edge.targets, 1, Some(5), &mut random) {
@@ -44,6 +50,11 @@ fn each_grouping_keeps_storms_rule() {
         worker: vec![1, 2],
     };
     assert_eq!(counts(Grouping::Shuffle, &[], far()), [100; 4]);
+    // Load-aware shuffle begins with the worker's own tasks.
+    assert_eq!(
+        counts(Grouping::Shuffle, &[], worker.clone()),
+        [0, 200, 200, 0]
+    );
     assert_eq!(
         counts(Grouping::LocalOrShuffle, &[], worker),
         [0, 200, 200, 0]

@@ -50,7 +50,12 @@ impl Task {
 
     /// Calls the spout's `next` until its share of the core is used, it has nothing, or its tuples
     /// must be delivered; answers whether it did anything.
-    pub(crate) fn run_spout(&mut self, reach: &mut Reach<'_>, now: Instant) -> bool {
+    pub(crate) fn run_spout(
+        &mut self,
+        shared: &Shared,
+        reach: &mut Reach<'_>,
+        now: Instant,
+    ) -> bool {
         if !self.active || !self.running {
             return false;
         }
@@ -92,14 +97,13 @@ impl Task {
         }));
         let took = started.elapsed();
         self.window.busy += took;
-        let shared = out.reach.turn.shared.clone();
         match result {
-            Ok(Ok(())) => self.rest(last, now, emitted > 0),
+            Ok(Ok(())) => self.rest(last, now, emitted > 0, shared),
             Ok(Err(error)) => {
                 shared.report(&self.stats.component, self.id, error.to_string());
-                self.rest(Next::Idle, now, false);
+                self.rest(Next::Idle, now, false, shared);
             }
-            Err(panic) => self.broke(&shared, format!("panicked: {}", panic_text(&*panic))),
+            Err(panic) => self.broke(shared, format!("panicked: {}", panic_text(&*panic))),
         }
         if took.as_micros() > TURN_US {
             self.calls = (self.calls / 2).max(1);
@@ -109,8 +113,9 @@ impl Task {
         emitted > 0
     }
 
-    /// When an idle spout is asked again: 20 µs later at first, 10 ms at most.
-    fn rest(&mut self, last: Next, now: Instant, did: bool) {
+    /// When an idle spout is asked again: 20 µs later at first, 10 ms at most. Those that have been
+    /// idle for long are asked at the same time, so that their core wakes up once for all of them.
+    fn rest(&mut self, last: Next, now: Instant, did: bool, shared: &Shared) {
         if did || last == Next::Emitted {
             self.idle_us = SPOUT_IDLE_FIRST_US;
         }
@@ -118,9 +123,13 @@ impl Task {
             Next::Emitted => None,
             Next::IdleUntil(until) => Some(until),
             Next::Idle => {
-                let until = now + Duration::from_micros(self.idle_us);
+                let wait = if self.idle_us < SPOUT_IDLE_MOST_US {
+                    self.idle_us
+                } else {
+                    SPOUT_IDLE_MOST_US - shared.us_at(now) % SPOUT_IDLE_MOST_US
+                };
                 self.idle_us = (self.idle_us * 2).min(SPOUT_IDLE_MOST_US);
-                Some(until)
+                Some(now + Duration::from_micros(wait))
             }
         };
     }
