@@ -289,8 +289,8 @@ impl<'p> Pick<'p> {
         })?;
         let node = self.node_used[from.0 as usize];
         let pool = self.pool_used[self.ground.pool_of(*from)];
-        let worth = !to_over && (pool > self.pool_most || node >= to_node + 2)
-            || (!to_over && node > to_node && pool >= to_pool + 2);
+        let better = node >= to_node + 2 || node > to_node && pool >= to_pool + 2;
+        let worth = !to_over && (pool > self.pool_most || better);
         worth.then_some((*from, (to, self.free_port(to)?)))
     }
 
