@@ -154,6 +154,17 @@ fn types_are_chosen_and_costs_told_from_files() {
         .count();
     assert!(taken >= 8, "{answer}");
     assert!(std::fs::read_to_string(dir.path().join("p.svg")).is_ok_and(|s| s.contains("</svg>")));
+    let twice = json(&fulmar(
+        dir.path(),
+        &[
+            &choose[..],
+            &data[..],
+            &["--times", "2", "--output", "json"],
+        ]
+        .concat(),
+    ));
+    let cores = |a: &Value| a["vcpu"].as_f64().expect("a number");
+    assert!((cores(&twice) - 2.0 * cores(&answer)).abs() < 1e-9);
     let other = fulmar(
         dir.path(),
         &[

@@ -159,6 +159,9 @@ fn reason(
             o.family()
         );
     }
+    if part >= 1.0 {
+        return format!("one node holds the need {part:.0} times over: too large to spread");
+    }
     if part > rules.part_most {
         return format!(
             "one node holds {:.0} % of the need, a pool at most {:.0} %",

@@ -19,6 +19,7 @@ use crate::output;
 #[command(after_help = "Examples:
   fulmar spot choose wifi aggregation --region us-east-1 --prices prices.csv.gz --types types.csv --advisor bands.csv.gz
   fulmar spot choose --needs needs.json --region us-east-1 --prices prices.csv --types types.csv --picture choice.svg
+  fulmar spot choose wifi --times 100 --region us-east-1 --prices prices.csv.gz --types types.csv
 
 needs.json: {\"components\":[{\"name\":\"split\",\"tuples_per_s\":100000,\"cpu_us_per_tuple\":5,\"tasks\":8,
   \"memory_mib_per_task\":64,\"bytes_per_tuple\":120},…]}
@@ -30,6 +31,9 @@ pub struct Args {
     /// Needs from a file instead.
     #[arg(long, value_name = "FILE")]
     needs: Option<PathBuf>,
+    /// Plan for so many times the tuples; memory stays as it is.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = times)]
+    times: f64,
     /// Region to choose in.
     #[arg(long)]
     region: String,
@@ -49,9 +53,16 @@ pub struct Args {
     data: files::Data,
 }
 
+fn times(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor > 0.0 && factor <= 1e6 => Ok(factor),
+        _ => Err("allowed is above 0, up to 1000000".to_owned()),
+    }
+}
+
 /// Runs the verb.
 pub fn run(common: &Common, args: &Args) -> Done {
-    let needs = match &args.needs {
+    let mut needs: Needs = match &args.needs {
         Some(file) => serde_json::from_str(&files::text(file)?).map_err(|e| {
             Failure::Usage(format!(
                 "{}: {e}; `fulmar spot choose --help` shows the form",
@@ -60,6 +71,10 @@ pub fn run(common: &Common, args: &Args) -> Done {
         })?,
         None => block_on(measured(common, &args.topologies))?,
     };
+    needs
+        .components
+        .iter_mut()
+        .for_each(|c| c.tuples_per_s *= args.times);
     let demand = needs.demand().map_err(refused)?;
     let mut markets = args.data.markets()?;
     let regions: Vec<String> = markets.iter().map(|m| m.region.clone()).collect();
