@@ -85,6 +85,8 @@ pub fn interval(groups: usize, figure: impl Fn(&[usize]) -> f64) -> (f64, f64) {
 
 /// CPU time of this thread, in seconds; where the system does not tell it, none.
 pub fn cpu_seconds() -> Option<f64> {
+    // The kernel books time when a thread is switched, else only at its ticks of milliseconds.
+    std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     let nanoseconds: f64 = text.split_whitespace().next()?.parse().ok()?;
     Some(nanoseconds / 1e9)
