@@ -6,6 +6,7 @@ mod engine;
 mod report;
 mod scheduler;
 mod spot;
+mod start;
 
 use clap::{Parser, Subcommand};
 
@@ -22,6 +23,8 @@ enum What {
     Engine(engine::Options),
     /// Endurance, replays of recordings and prices.
     Spot(spot::Options),
+    /// How quickly the program starts, and a topology after its submission.
+    Start(start::Options),
     /// How fast Nimbus decides.
     Scheduler(scheduler::Options),
 }
@@ -30,6 +33,7 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().what {
         What::Engine(options) => engine::run(&options),
         What::Spot(options) => spot::run(&options),
+        What::Start(options) => start::run(&options),
         What::Scheduler(options) => scheduler::run(&options),
     }
 }

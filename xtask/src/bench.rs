@@ -15,6 +15,12 @@ pub fn bench(args: &[String]) -> Result<ExitCode> {
     tools::c_compiler()?;
     tools::ensure(tools::BUILD)?;
     run(cargo().args(["build", "--release", "--locked", "-p", "fulmar-bench"]))?;
+    if args.first().is_some_and(|a| a == "start") {
+        let programs = ["-p", "fulmar-cli", "-p", "fulmar-examples", "--bins"];
+        run(cargo()
+            .args(["build", "--release", "--locked"])
+            .args(programs))?;
+    }
     let status = Command::new(paths::target().join("release/fulmar-bench"))
         .args(args)
         .status()?;
