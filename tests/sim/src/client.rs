@@ -166,10 +166,15 @@ impl Ledger {
                         "nothing acknowledged is forgotten: {name} was submitted and is not there"
                     ));
                 }
-                (Life::Killed, Some(t)) => {
+                (Life::Killed, Some(t)) if !matches!(t.status, Status::Killed { .. }) => {
                     return Err(format!(
-                        "a killed topology ends: {name} was killed and is {:?}",
+                        "nothing acknowledged is forgotten: {name} was killed and is {:?}",
                         t.status
+                    ));
+                }
+                (Life::Killed, Some(_)) => {
+                    return Err(format!(
+                        "a killed topology ends with no workers: {name} is still there"
                     ));
                 }
                 (Life::Absent, Some(_)) => {
