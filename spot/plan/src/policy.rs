@@ -115,7 +115,14 @@ pub fn choose(
         .collect();
     let cost = |p: &Plan| p.usd_per_hour(market, day);
     let best = (rules.pools_least..=rules.pools_most)
-        .filter_map(|pools| pick(market, &ranked(market, &open, need, pools), pools, rules))
+        .filter_map(|pools| {
+            pick(
+                market,
+                &ranked(market, &open, need, pools, rules),
+                pools,
+                rules,
+            )
+        })
         .map(|set| lay(market, day, need, rules, &set))
         .min_by(|a, b| cost(a).total_cmp(&cost(b)));
     let best = best.unwrap_or_else(|| {
@@ -134,13 +141,26 @@ pub fn choose(
 }
 
 /// The open offers by what a pool of them costs among so many, whole nodes counted.
-fn ranked(market: &Market, open: &[(usize, f64)], need: Need, pools: usize) -> Vec<usize> {
+/// One whose whole nodes would hold more than a pool may is left out.
+fn ranked(
+    market: &Market,
+    open: &[(usize, f64)],
+    need: Need,
+    pools: usize,
+    rules: &Rules,
+) -> Vec<usize> {
+    // The most that a pool among so many is ever given.
+    let at_most = 1.0 / (pools.max(2) - 1) as f64;
+    let fits = |(i, _): &&(usize, f64)| {
+        let most = f64::from(nodes(market, *i, need, at_most)) * market.offers[*i].part(need);
+        most <= rules.part_most + 1e-9
+    };
     let wanted = 1.0 / pools as f64;
     let cost = |(i, score): &(usize, f64)| {
         let part = market.offers[*i].part(need) * f64::from(nodes(market, *i, need, wanted));
         (*i, score * part)
     };
-    let mut costs: Vec<(usize, f64)> = open.iter().map(cost).collect();
+    let mut costs: Vec<(usize, f64)> = open.iter().filter(fits).map(cost).collect();
     costs.sort_by(|a, b| a.1.total_cmp(&b.1));
     costs.into_iter().map(|c| c.0).collect()
 }
@@ -163,17 +183,22 @@ fn pick(market: &Market, ranked: &[usize], pools: usize, rules: &Rules) -> Optio
 /// Nodes for these pools, all holding the same part but for what whole nodes hold too much.
 fn lay(market: &Market, day: usize, need: Need, rules: &Rules, set: &[usize]) -> Plan {
     let allowed = each(market, rules, set).min(rules.part_most);
-    let of = |i: &usize| (*i, nodes(market, *i, need, allowed));
-    // Too few pools for their cap: what they may not hold, and a pool's loss besides, is bought on demand.
-    let capped = allowed * set.len().saturating_sub(1) as f64;
-    let missing = if allowed < rules.part_most {
-        0.0
-    } else {
-        1.0 - capped
+    let of = |i: &usize| {
+        // Among few pools whole nodes may be too large: fewer of them, never more than a pool may hold.
+        let most = (rules.part_most / market.offers[*i].part(need) + 1e-9).floor() as u32;
+        (*i, nodes(market, *i, need, allowed).min(most))
     };
+    // Too few pools for their cap: what they may not hold, and a pool's loss besides, is bought on demand.
+    let pools: Vec<(usize, u32)> = set.iter().map(of).collect();
+    let parts = pools
+        .iter()
+        .map(|(i, n)| market.offers[*i].part(need) * f64::from(*n));
+    let (total, largest) = parts.fold((0.0, 0.0f64), |(t, l), p| (t + p, l.max(p)));
+    let short = allowed >= rules.part_most || total < 1.0 - 1e-9;
+    let missing = if short { 1.0 - (total - largest) } else { 0.0 };
     let fallback = (missing > 1e-9).then(|| on_demand(market, need)).flatten();
     let mut plan = Plan {
-        pools: set.iter().map(of).collect(),
+        pools,
         on_demand: fallback.map(|(i, _, _)| (i, nodes(market, i, need, missing))),
     };
     if plan.on_demand.is_none() {
