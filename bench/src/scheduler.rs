@@ -58,7 +58,7 @@ fn cluster(kind: Kind) -> Result<State> {
             host: format!("10.0.{}.{}", i / 250, i % 250),
             slots: (0..SLOTS).map(|p| 6_700 + p).collect(),
             pool: format!("pool-{}", i % POOLS),
-            life_cycle: if i / POOLS % 4 == 0 {
+            life_cycle: if (i / POOLS).is_multiple_of(4) {
                 "on-demand"
             } else {
                 "spot"
