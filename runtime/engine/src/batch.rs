@@ -23,6 +23,8 @@ pub struct Batch {
     pub from: TaskId,
     /// Receiving task.
     pub to: TaskId,
+    /// Incarnation of the worker that sent it, to which its credit goes back; 0: this one.
+    pub origin: u64,
     /// Values of one tuple.
     pub arity: usize,
     /// Tuples in it (a stream may have no fields).
@@ -39,6 +41,7 @@ impl Batch {
     /// Empties it for reuse on another edge, keeping its memory.
     pub fn reset(&mut self, edge: u32, from: TaskId, to: TaskId, arity: usize) {
         (self.edge, self.from, self.to, self.arity, self.len) = (edge, from, to, arity, 0);
+        self.origin = 0;
         self.values.clear();
         self.anchors.clear();
         self.ends.clear();

@@ -75,6 +75,9 @@ pub const FRAME_MOST: usize = 64 << 20;
 /// Frames kept for a peer that does not confirm: the sender's back-pressure stops long before.
 pub const UNCONFIRMED_FRAMES: usize = 65_536;
 
+/// Workers that credit is kept for before an assignment names them; each takes some bytes for each of its tasks.
+pub const OWED_MOST: usize = 1_024;
+
 /// A peer that was silent for so long is lost (DESIGN 3.7), in milliseconds.
 pub const PEER_SILENT_MS: u64 = 1_000;
 

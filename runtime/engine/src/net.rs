@@ -10,6 +10,7 @@ mod incoming;
 mod link;
 pub mod outgoing;
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -21,6 +22,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::batch::{Batch, Settle};
+use crate::limits::OWED_MOST;
 use crate::net::outgoing::Outgoing;
 use crate::shared::{Msg, Remote, Shared, lock};
 use crate::worker::bit_of;
@@ -57,6 +59,8 @@ pub struct Net {
     peers: DashMap<u64, Arc<Peer>>,
     heard: DashMap<u64, Arc<Mutex<Heard>>>,
     lost: Mutex<Vec<u64>>,
+    /// Incarnation → task → tuples: credit of workers that sent something before an assignment named them here.
+    owed: Mutex<BTreeMap<u64, BTreeMap<TaskId, usize>>>,
     handle: Handle,
 }
 
@@ -82,6 +86,7 @@ impl Net {
             peers: DashMap::new(),
             heard: DashMap::new(),
             lost: Mutex::default(),
+            owed: Mutex::default(),
             handle: handle.clone(),
         });
         let listener = {
@@ -118,7 +123,12 @@ impl Net {
                     closed: AtomicBool::new(false),
                     epoch: AtomicU64::new(0),
                 });
+                let mut owed = lock(&self.owed);
+                for (task, tuples) in owed.remove(incarnation).into_iter().flatten() {
+                    lock(&peer.out).credit(task, tuples);
+                }
                 self.peers.insert(*incarnation, peer.clone());
+                drop(owed);
                 self.handle.spawn(link::run(self.clone(), peer));
             }
         }
@@ -293,13 +303,18 @@ impl Remote for Net {
         }
     }
 
-    fn consumed(&self, task: TaskId, sender: TaskId, tuples: usize) {
-        // Ticks come from nobody.
-        if sender > 0
-            && let Some(peer) = self.peer_of(sender)
-        {
-            lock(&peer.out).credit(task, tuples);
-            peer.wake.notify_one();
+    fn consumed(&self, task: TaskId, origin: u64, tuples: usize) {
+        // What is owed is kept before the look: who is placed meanwhile takes it.
+        let mut owed = lock(&self.owed);
+        match self.peers.get(&origin) {
+            Some(peer) => {
+                lock(&peer.out).credit(task, tuples);
+                peer.wake.notify_one();
+            }
+            None if owed.len() < OWED_MOST || owed.contains_key(&origin) => {
+                *owed.entry(origin).or_default().entry(task).or_insert(0) += tuples;
+            }
+            None => {}
         }
     }
 }

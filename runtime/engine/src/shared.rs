@@ -59,8 +59,9 @@ pub trait Remote: Send + Sync {
     fn send_batch(&self, batch: Batch);
     /// Sends settles to the owners of their spout tasks.
     fn send_settles(&self, settles: Vec<Settle>);
-    /// Tuples that came from `sender`'s worker for `task` were executed: gives their credit back.
-    fn consumed(&self, task: TaskId, sender: TaskId, tuples: usize);
+    /// Tuples that came from the worker `origin` for `task` were executed: gives their credit back to whoever
+    /// sent them, whoever owns the sending task by now.
+    fn consumed(&self, task: TaskId, origin: u64, tuples: usize);
 }
 
 /// The way to one core.

@@ -58,20 +58,17 @@ impl Turn {
     }
 
     /// A batch was executed: its credit goes back and its memory is used again.
-    pub fn executed(&mut self, batch: Batch) {
+    pub fn executed(&mut self, mut batch: Batch) {
         self.shared.unqueue(batch.to, batch.len);
-        match self.shared.core(batch.from) {
-            Some(home) if home != self.core => {
-                // The core that fills batches gets them back; what does not fit is freed.
-                let _ = self.shared.cores[home].returned.push(batch);
-                return;
+        let origin = std::mem::take(&mut batch.origin);
+        if origin > 0 {
+            if let Some(remote) = self.shared.remote.get() {
+                remote.consumed(batch.to, origin, batch.len);
             }
-            Some(_) => {}
-            None => {
-                if let Some(remote) = self.shared.remote.get() {
-                    remote.consumed(batch.to, batch.from, batch.len);
-                }
-            }
+        } else if let Some(home) = self.shared.core(batch.from).filter(|c| *c != self.core) {
+            // The core that fills batches gets them back; what does not fit is freed.
+            let _ = self.shared.cores[home].returned.push(batch);
+            return;
         }
         if self.spare.len() < RECYCLED_BATCHES {
             self.spare.push(batch);

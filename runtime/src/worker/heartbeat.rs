@@ -84,6 +84,13 @@ impl Heart {
             .collect()
     }
 
+    /// Tuples on their way to each task, those for other workers that were not confirmed as executed included.
+    pub fn queued(&self) -> Vec<usize> {
+        let load =
+            |q: &std::sync::atomic::AtomicUsize| q.load(std::sync::atomic::Ordering::Relaxed);
+        self.shared.queued.iter().map(load).collect()
+    }
+
     /// Tuples dropped, by reason.
     pub fn dropped(&self) -> Vec<(&'static str, u64)> {
         self.shared

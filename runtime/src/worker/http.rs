@@ -95,6 +95,10 @@ fn metrics(heart: &Heart) -> String {
     for (component, name, n) in heart.counters() {
         let _ = writeln!(out, "{name}{{component=\"{component}\"}} {n}");
     }
+    let _ = writeln!(out, "# TYPE fulmar_queued_tuples gauge");
+    for (task, n) in heart.queued().into_iter().enumerate().skip(1) {
+        let _ = writeln!(out, "fulmar_queued_tuples{{task=\"{task}\"}} {n}");
+    }
     let _ = writeln!(out, "# TYPE fulmar_tuples_dropped_total counter");
     for (reason, n) in heart.dropped() {
         let _ = writeln!(

@@ -333,6 +333,7 @@ impl<'a> Reader<'a> {
             return Err(NotAFrame("anchors that do not fit the tuples"));
         }
         Ok(Batch {
+            origin: 0,
             edge,
             from,
             to,

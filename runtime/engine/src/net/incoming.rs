@@ -152,7 +152,10 @@ fn number_of(frame: &Frame) -> Option<u64> {
 
 fn handle(net: &Net, from: u64, frame: Frame) {
     match frame {
-        Frame::Batch(_, batch) => tuples(net, batch),
+        Frame::Batch(_, mut batch) => {
+            batch.origin = from;
+            tuples(net, batch);
+        }
         Frame::Settles(_, settles) => net.route(settles),
         // Credit of an owner of before is no credit.
         Frame::Credit(_, task, tuples) if net.owner(task) == from => {
@@ -168,10 +171,10 @@ fn tuples(net: &Net, batch: Batch) {
         .edges
         .get(batch.edge as usize)
         .is_some_and(|e| e.targets.contains(&batch.to));
-    let (to, from, len) = (batch.to, batch.from, batch.len);
+    let (to, origin, len) = (batch.to, batch.origin, batch.len);
     let Some(core) = net.shared.core(to).filter(|_| known) else {
         net.fail(&batch, "misrouted");
-        return net.consumed(to, from, len);
+        return net.consumed(to, origin, len);
     };
     net.shared.queued[to as usize].fetch_add(len, Ordering::Relaxed);
     net.shared.cores[core].send(Msg::Batch(batch));

@@ -105,16 +105,19 @@ impl Outgoing {
         self.kept.is_empty() && self.credit.is_empty()
     }
 
-    /// Gives up what is under way and returns its batches, to be failed.
+    /// Gives up what is under way and returns its batches, to be failed. Credit stays: a peer that is found again,
+    /// and never thought this worker lost, waits for it.
     pub fn give_up(&mut self) -> Vec<Batch> {
-        self.credit.clear();
         self.sent = self.last;
-        let frames = self.kept.drain(..);
-        let batches = frames.filter_map(|(_, bytes)| match frame::decode(&bytes) {
-            Ok(Some((Frame::Batch(_, batch), _))) => Some(batch),
-            _ => None,
-        });
-        batches.collect()
+        let mut batches = Vec::new();
+        for (_, bytes) in std::mem::take(&mut self.kept) {
+            match frame::decode(&bytes) {
+                Ok(Some((Frame::Batch(_, batch), _))) => batches.push(batch),
+                Ok(Some((Frame::Credit(_, task, tuples), _))) => self.credit(task, tuples as usize),
+                _ => {}
+            }
+        }
+        batches
     }
 }
 
@@ -194,7 +197,11 @@ mod tests {
             ok: true,
         }]);
         out.credit(4, 10);
+        let mut bytes = Vec::new();
+        out.take(1, &mut bytes);
         assert_eq!(out.give_up().len(), 1);
-        assert!(out.is_empty());
+        // Credit is owed still, whether it was on its way already or not.
+        assert_eq!(out.credit.get(&4), Some(&10));
+        assert!(out.kept.is_empty());
     }
 }

@@ -127,10 +127,28 @@ struct Pair {
     b: Worker,
     net_a: Arc<Net>,
     net_b: Arc<Net>,
+    address_of_a: String,
+    owners: Vec<u64>,
 }
 
 /// The spout on incarnation 1, both bolts on incarnation 2.
 fn pair(
+    numbers: i64,
+    seen: &Arc<Seen>,
+    keep: bool,
+    runtimes: [&tokio::runtime::Runtime; 2],
+) -> Pair {
+    let mut pair = believing(1, true, numbers, seen, keep, runtimes);
+    let linked = || pair.net_a.connected() && pair.net_b.connected();
+    until("linked", linked);
+    pair.a.set_active(true);
+    pair
+}
+
+/// The same, but the bolts' worker believes that this incarnation owns the spout, and knows its true one or not.
+fn believing(
+    spout_owner: u64,
+    known: bool,
     numbers: i64,
     seen: &Arc<Seen>,
     keep: bool,
@@ -151,11 +169,54 @@ fn pair(
     owners[0] = 0;
     owners[spout[numbers_at].0 as usize] = 1;
     let peers = [(1, at_a), (2, at_b)];
-    place(&mut b, &net_b, 2, &owners, &peers);
+    let mut old = owners.clone();
+    old[spout[numbers_at].0 as usize] = spout_owner;
+    place(&mut b, &net_b, 2, &old, &peers[usize::from(!known)..]);
     place(&mut a, &net_a, 1, &owners, &peers);
-    until("linked", || net_a.connected() && net_b.connected());
-    a.set_active(true);
-    Pair { a, b, net_a, net_b }
+    let [(_, address_of_a), _] = peers;
+    Pair {
+        a,
+        b,
+        net_a,
+        net_b,
+        address_of_a,
+        owners,
+    }
+}
+
+#[test]
+fn credit_goes_back_to_whoever_sent_whatever_version_the_receiver_has() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    // Incarnation 1 took the spout over from 7, and the bolts' worker has not heard of it.
+    let mut pair = believing(7, true, 40_000, &seen, false, [&one, &two]);
+    until("linked", || pair.net_a.connected());
+    pair.a.set_active(true);
+    until("executed", || {
+        seen.executed.load(Ordering::Relaxed) == 40_000
+    });
+    until("credit", || {
+        (1..4).all(|t: usize| pair.a.shared().queued[t].load(Ordering::Relaxed) == 0)
+    });
+    drop(pair);
+}
+
+#[test]
+fn credit_of_a_worker_that_no_assignment_named_yet_is_kept_for_it() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let mut pair = believing(7, false, 40_000, &seen, false, [&one, &two]);
+    until("linked", || pair.net_a.connected());
+    pair.a.set_active(true);
+    until("some executed", || {
+        seen.executed.load(Ordering::Relaxed) > 4_000
+    });
+    // Now it hears of it.
+    let at_a = pair.address_of_a.clone();
+    let owners = pair.owners.clone();
+    pair.net_b.place(owners, &[(1, at_a)]);
+    until("executed", || {
+        seen.executed.load(Ordering::Relaxed) == 40_000
+    });
+    drop(pair);
 }
 
 fn runtime() -> tokio::runtime::Runtime {
