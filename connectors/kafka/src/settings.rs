@@ -142,9 +142,9 @@ impl KafkaSpoutConfig {
         client
             .set("auto.offset.reset", "error")
             .set("fetch.wait.max.ms", "50");
-        // Half of librdkafka's: a worker holds several clients.
+        // An eighth of librdkafka's: a worker holds several clients, and a replay fills all of them.
         client
-            .set("queued.max.messages.kbytes", "16384")
+            .set("queued.max.messages.kbytes", "8192")
             .set("fetch.error.backoff.ms", "100");
         self.props.iter().for_each(|(k, v)| {
             client.set(k, v);

@@ -279,7 +279,8 @@ impl Remote for Net {
         let refused = lock(&peer.out).batch(batch);
         match refused {
             Ok(()) => peer.wake.notify_one(),
-            Err((batch, error)) => {
+            Err(refused) => {
+                let (batch, error) = *refused;
                 let component = self.shared.plan.spec.component_of(batch.from);
                 let component = component.map_or("", |c| c.0.id.as_str());
                 self.shared.report(component, batch.from, error.to_string());

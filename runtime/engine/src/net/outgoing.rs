@@ -28,18 +28,18 @@ impl Outgoing {
     /// # Errors
     /// It is too large for a frame, or the peer confirms nothing and the limit is reached: the batch
     /// comes back with the reason, to be failed.
-    pub fn batch(&mut self, batch: Batch) -> Result<(), (Batch, NotAFrame)> {
+    pub fn batch(&mut self, batch: Batch) -> Result<(), Box<(Batch, NotAFrame)>> {
         if self.kept.len() >= UNCONFIRMED_FRAMES {
-            return Err((
+            return Err(Box::new((
                 batch,
                 NotAFrame("not taken: the peer has 65,536 frames unconfirmed"),
-            ));
+            )));
         }
         let frame = Frame::Batch(self.last + 1, batch);
         match self.keep(&frame) {
             Ok(()) => Ok(()),
             Err(error) => match frame {
-                Frame::Batch(_, batch) => Err((batch, error)),
+                Frame::Batch(_, batch) => Err(Box::new((batch, error))),
                 _ => Ok(()),
             },
         }
