@@ -77,15 +77,21 @@ fn a_right_graph_is_described() {
 }
 
 #[test]
-fn the_graph_hash_ignores_parallelism_and_sees_groupings() {
-    let graph = |parallelism, grouping: Grouping| {
-        let mut t = TopologyBuilder::new("words");
+fn the_graph_hash_ignores_name_and_parallelism_and_sees_groupings() {
+    let named = |name: &str, parallelism, grouping: Grouping| {
+        let mut t = TopologyBuilder::new(name);
         t.spout("lines", Lines);
         t.bolt("split", || Split)
             .parallelism(parallelism)
             .grouping("lines", "default", grouping);
         t.build().expect("a right graph").spec.graph_hash()
     };
+    let graph = |parallelism, grouping| named("words", parallelism, grouping);
+    // `fulmar submit --name` gives one program several names.
+    assert_eq!(
+        graph(1, Grouping::Shuffle),
+        named("other", 1, Grouping::Shuffle)
+    );
     assert_eq!(graph(1, Grouping::Shuffle), graph(7, Grouping::Shuffle));
     assert_ne!(graph(1, Grouping::Shuffle), graph(1, Grouping::All));
 }

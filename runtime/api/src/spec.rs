@@ -135,11 +135,11 @@ impl TopologySpec {
         out
     }
 
-    /// A hash of components, streams and groupings, not of parallelism or configuration: a worker
-    /// whose program has another graph refuses to start (DESIGN 3.18). 16 hexadecimal digits.
+    /// A hash of components, streams and groupings, not of name, parallelism or configuration: one program
+    /// may be submitted under several names, and a worker whose program has another graph refuses to start
+    /// (DESIGN 3.18). 16 hexadecimal digits.
     pub fn graph_hash(&self) -> String {
         let mut hash = Fnv::default();
-        hash.text(&self.name);
         for c in &self.components {
             hash.text(&c.id);
             hash.text(if c.kind == ComponentKind::Spout {
