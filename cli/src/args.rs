@@ -91,6 +91,8 @@ pub enum Verb {
     Kill(verbs::kill::Args),
     /// Show what happened: submissions, losses, notices, moves.
     Events(verbs::events::Args),
+    /// Show a Kafka group's committed offsets and its lag, or set them while its topology is stopped.
+    Offsets(verbs::offsets::Args),
     /// Run the embedded Kafka broker, for demos and tests.
     Broker(verbs::broker::Args),
     /// Run the embedded store, which stands in for Cassandra in demos and tests.

@@ -11,6 +11,7 @@ pub mod events;
 pub mod kill;
 pub mod list;
 pub mod nimbus;
+pub mod offsets;
 pub mod query;
 pub mod rebalance;
 pub mod source;
@@ -44,6 +45,7 @@ pub fn run(cli: Cli) -> Done {
         Verb::Rebalance(args) => rebalance::run(common, &args),
         Verb::Kill(args) => kill::run(common, &args),
         Verb::Events(args) => events::run(common, &args),
+        Verb::Offsets(args) => offsets::run(common, &args),
         Verb::Broker(args) => broker::run(&args),
         Verb::Store(args) => store::run(common, &args),
         Verb::Query(args) => query::run(&args),

@@ -292,6 +292,10 @@ impl Spout for KafkaBatchSpout {
         Outputs::fields(FIELDS)
     }
 
+    fn conf(&self) -> Config {
+        self.config.component()
+    }
+
     fn open(&mut self, _: &Config, context: &TaskContext) -> Result<()> {
         let (consumer, ids, of) = source::open(&self.config, context)?;
         (self.consumer, self.ids, self.of) = (Some(consumer), ids, of);

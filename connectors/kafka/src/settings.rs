@@ -8,6 +8,13 @@ use fulmar_api::Config;
 use fulmar_api::value::Value;
 use rdkafka::ClientConfig;
 
+/// Key of a spout's component configuration: its topic.
+pub const TOPICS: &str = "config.topics";
+/// Key of a spout's component configuration: its group.
+pub const GROUP: &str = "config.groupid";
+/// Key of a spout's component configuration: its brokers.
+pub const SERVERS: &str = "config.bootstrap.servers";
+
 /// Where a partition begins when the spout is activated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FirstPollOffsetStrategy {
@@ -133,6 +140,16 @@ impl KafkaSpoutConfig {
             timestamp_extractor: Arc::new(|_, timestamp| Some(timestamp)),
             props: Vec::new(),
         }
+    }
+
+    /// What the component says of itself, by the keys of Storm's Kafka spout: who asks for lag, or sets offsets, finds
+    /// topic, group and brokers there. Never the other properties, which may hold a password.
+    pub fn component(&self) -> Config {
+        let mut conf = Config::new();
+        conf.set(TOPICS, self.topic.as_str())
+            .set(GROUP, self.group_id.as_str())
+            .set(SERVERS, self.bootstrap_servers.as_str());
+        conf
     }
 
     /// The client's properties. Ours come first, so that `props` can change what is a matter of taste;

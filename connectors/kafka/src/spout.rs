@@ -305,6 +305,10 @@ impl Spout for KafkaSpout {
         Outputs::fields(FIELDS)
     }
 
+    fn conf(&self) -> Config {
+        self.config.component()
+    }
+
     fn open(&mut self, _: &Config, context: &TaskContext) -> Result<()> {
         let (consumer, mut ids, of) = source::open(&self.config, context)?;
         self.of = of;

@@ -155,7 +155,10 @@ impl TopologyBuilder {
 
     fn add(&mut self, id: &str, factory: Factory) -> &mut ComponentSpec {
         let (kind, outputs, conf) = match &factory {
-            Factory::Spout(make) => (ComponentKind::Spout, make().outputs(), Config::default()),
+            Factory::Spout(make) => {
+                let spout = make();
+                (ComponentKind::Spout, spout.outputs(), spout.conf())
+            }
             Factory::Bolt(make) => {
                 let bolt = make();
                 if bolt.is_stateful() {

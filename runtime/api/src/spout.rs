@@ -53,6 +53,12 @@ pub trait Spout: Send {
     /// Streams and fields. Asked on the client: must connect to nothing.
     fn outputs(&self) -> Outputs;
 
+    /// Configuration of the component that the spout itself brings (Storm's
+    /// `getComponentConfiguration`); what the builder is told for the component goes before it.
+    fn conf(&self) -> Config {
+        Config::new()
+    }
+
     /// Called once in the worker, before anything else. Connect here.
     fn open(&mut self, conf: &Config, ctx: &TaskContext) -> Result<()> {
         let _ = (conf, ctx);

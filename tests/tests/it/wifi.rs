@@ -88,4 +88,52 @@ fn every_record_has_one_distinct_estimate_of_each_kind_although_a_worker_dies() 
         (2, 1, 1),
         "{reasons:?}"
     );
+    offsets_are_set_only_while_it_is_stopped(&cluster, &servers, records + hostile.len());
+}
+
+/// Read again from the start, each record has its estimates a second time.
+fn offsets_are_set_only_while_it_is_stopped(cluster: &Cluster, servers: &str, records: usize) {
+    let ask = [
+        "offsets",
+        "wifi.telemetry",
+        "--group",
+        "fulmar-wifi",
+        "--bootstrap",
+        servers,
+    ];
+    let committed = || {
+        let shown = cluster.json(&ask);
+        let partitions = shown["partitions"].as_array().cloned().unwrap_or_default();
+        let sum = |key: &str| {
+            partitions
+                .iter()
+                .filter_map(|p| p[key].as_i64())
+                .sum::<i64>()
+        };
+        (sum("committed"), sum("end"))
+    };
+    let all = records as i64;
+    wait_until("everything is committed", LONG, || {
+        committed() == (all, all)
+    });
+
+    let set = |to: &str| cluster.run(&[&ask[..], &["--to", to]].concat());
+    let refused = set("earliest");
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(4), "{why}");
+    assert!(why.contains("fulmar kill wifi"), "{why}");
+    assert_eq!(committed(), (all, all), "a refusal changes nothing");
+    assert_eq!(set("yesterday").status.code(), Some(2));
+
+    cluster.json(&["kill", "wifi", "-w", "0"]);
+    wait_until("the topology is gone", LONG, || {
+        cluster.json(&["list"])["topologies"] == serde_json::json!([])
+    });
+    assert!(set("earliest").status.success());
+    assert_eq!(committed(), (0, all));
+    let conf = format!("kafka.bootstrap.servers={servers}");
+    cluster.json(&["submit", "wifi", "-c", &conf, "--wait", "60s"]);
+    wait_until("everything is committed again", LONG, || {
+        committed() == (all, all)
+    });
 }

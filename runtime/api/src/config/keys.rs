@@ -34,6 +34,7 @@ static KEYS: LazyLock<HashMap<&'static str, Key>> = LazyLock::new(|| {
 
 /// Prefixes whose unknown keys are always the user's own, such as the connectors' pass-through.
 const OPEN_PREFIXES: &[&str] = &[
+    "config.",
     "kafka.client.",
     "kafka.consumer.",
     "kafka.producer.",
