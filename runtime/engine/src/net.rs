@@ -3,7 +3,9 @@
 //! A worker connects to every peer that an assignment names and sends on its own connection; the peer
 //! confirms on the same one. Who refuses, answers as somebody else, or is silent for a second is
 //! *lost*: what was under way to it fails at once. The link then tries on, so that two workers that
-//! were parted for a while find each other again, with a new epoch that tells the peer of the loss.
+//! were parted for a while find each other again, with a new epoch that tells the peer of the loss: its
+//! roots that were emitted before it heard of the epoch and touched this worker fail, since their settles
+//! may be among what was dropped (DESIGN 3.7 has the peer take a new incarnation; only Nimbus names those).
 
 pub mod frame;
 mod incoming;
@@ -218,7 +220,7 @@ impl Net {
 
     /// The peer is lost: what is under way to it, and every root that touched it, fails now.
     fn lose(&self, peer: &Peer, why: &str) {
-        if peer.down.swap(true, Ordering::AcqRel) {
+        if !self.give_up(peer) {
             return;
         }
         tracing::warn!(
@@ -227,14 +229,24 @@ impl Net {
             why,
             "lost a worker"
         );
-        peer.connected.store(false, Ordering::Release);
-        peer.epoch.fetch_add(1, Ordering::AcqRel);
-        let dropped = lock(&peer.out).give_up();
         lock(&self.lost).push(peer.incarnation);
         self.forget(peer.incarnation);
+    }
+
+    /// Drops what is under way to a peer and takes nothing for it; its link ends, and a later one begins
+    /// with a new epoch, by which the peer knows. Answers whether that is news.
+    fn give_up(&self, peer: &Peer) -> bool {
+        if peer.down.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        peer.connected.store(false, Ordering::Release);
+        peer.epoch.fetch_add(1, Ordering::AcqRel);
+        peer.wake.notify_one();
+        let dropped = lock(&peer.out).give_up();
         for batch in dropped {
             self.fail(&batch, "peer_lost");
         }
+        true
     }
 
     /// Fails the roots that touched an incarnation and frees the room that its queues took.

@@ -76,7 +76,39 @@ async fn session(net: &Net, peer: &Peer) -> End {
     // Latency matters more than packets; a socket without it works too.
     let _ = stream.set_nodelay(true);
     let (read, mut write) = stream.into_split();
+    // From here on settles are kept for it. Those that were dropped until now belong to roots that were
+    // emitted before it hears of this epoch, and fail by that.
+    let again = peer.down.swap(false, Ordering::AcqRel);
     let epoch = peer.epoch.load(Ordering::Acquire);
+    let mut reader = Frames {
+        read,
+        bytes: Vec::new(),
+    };
+    if let Err(end) = greet(net, peer, epoch, &mut write, &mut reader).await {
+        if again {
+            net.give_up(peer);
+        }
+        return end;
+    }
+    if again {
+        tracing::info!(peer = peer.incarnation, "found a lost worker again");
+    }
+    net.found(peer.incarnation);
+    peer.connected.store(true, Ordering::Release);
+    tokio::select! {
+        end = send(peer, epoch, &mut write) => end,
+        end = hear(peer, &mut reader) => end,
+    }
+}
+
+/// Says hello and hears who is there and what it has.
+async fn greet(
+    net: &Net,
+    peer: &Peer,
+    epoch: u64,
+    write: &mut OwnedWriteHalf,
+    reader: &mut Frames,
+) -> Result<(), End> {
     let mut hello = Vec::new();
     let frame = Frame::Hello {
         protocol: PROTOCOL,
@@ -86,42 +118,32 @@ async fn session(net: &Net, peer: &Peer) -> End {
         epoch,
     };
     if frame::encode(&frame, &mut hello).is_err() {
-        return End::Gone("the topology's id is too long".to_owned());
+        return Err(End::Gone("the topology's id is too long".to_owned()));
     }
-    if let Err(e) = write.write_all(&hello).await {
-        return End::Cut(e.to_string());
-    }
-    let mut reader = Frames {
-        read,
-        bytes: Vec::new(),
-    };
-    match reader.next().await {
-        Ok(Frame::Welcome {
+    let sent = write.write_all(&hello).await;
+    sent.map_err(|e| End::Cut(e.to_string()))?;
+    match reader.next().await.map_err(End::Cut)? {
+        Frame::Welcome {
             incarnation,
             received,
-        }) if incarnation == peer.incarnation => {
+        } if incarnation == peer.incarnation => {
             lock(&peer.out).rewind(received);
+            Ok(())
         }
-        Ok(Frame::Welcome { incarnation, .. }) => {
-            return End::Gone(format!("incarnation {incarnation} answers there"));
+        Frame::Welcome { incarnation, .. } => {
+            let who = format!("incarnation {incarnation} answers there");
+            Err(End::Gone(who))
         }
-        Ok(_) => return End::Gone("answers with what is no welcome".to_owned()),
-        Err(e) => return End::Cut(e),
-    }
-    if peer.down.swap(false, Ordering::AcqRel) {
-        tracing::info!(peer = peer.incarnation, "found a lost worker again");
-    }
-    net.found(peer.incarnation);
-    peer.connected.store(true, Ordering::Release);
-    tokio::select! {
-        end = send(peer, &mut write) => end,
-        end = hear(peer, &mut reader) => end,
+        _ => Err(End::Gone("answers with what is no welcome".to_owned())),
     }
 }
 
-async fn send(peer: &Peer, write: &mut OwnedWriteHalf) -> End {
+async fn send(peer: &Peer, epoch: u64, write: &mut OwnedWriteHalf) -> End {
     let mut bytes = Vec::with_capacity(WRITE);
     loop {
+        if peer.epoch.load(Ordering::Acquire) != epoch {
+            return End::Cut("it was given up".to_owned());
+        }
         bytes.clear();
         lock(&peer.out).take(WRITE, &mut bytes);
         if bytes.is_empty() {
