@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout};
 
-use super::frame::{self, Frame, PROTOCOL};
+use super::frame::{self, Frame, OLDEST};
 use super::{Net, Peer};
 use crate::limits::{PEER_SILENT_MS, PING_MS};
 use crate::shared::lock;
@@ -111,7 +111,8 @@ async fn greet(
 ) -> Result<(), End> {
     let mut hello = Vec::new();
     let frame = Frame::Hello {
-        protocol: PROTOCOL,
+        oldest: OLDEST,
+        newest: net.newest,
         topology: net.topology.clone(),
         from: net.incarnation,
         to: peer.incarnation,
@@ -126,26 +127,34 @@ async fn greet(
         Frame::Welcome {
             incarnation,
             received,
+            protocol,
         } if incarnation == peer.incarnation => {
-            lock(&peer.out).rewind(received);
+            let mut out = lock(&peer.out);
+            out.rewind(received);
+            out.speak(protocol);
             Ok(())
         }
         Frame::Welcome { incarnation, .. } => {
             let who = format!("incarnation {incarnation} answers there");
             Err(End::Gone(who))
         }
+        Frame::Refused(why) => Err(End::Gone(why)),
         _ => Err(End::Gone("answers with what is no welcome".to_owned())),
     }
 }
 
 async fn send(peer: &Peer, epoch: u64, write: &mut OwnedWriteHalf) -> End {
-    let mut bytes = Vec::with_capacity(WRITE);
+    let (mut frames, mut bytes) = (Vec::new(), Vec::with_capacity(2 * WRITE));
     loop {
         if peer.epoch.load(Ordering::Acquire) != epoch {
             return End::Cut("it was given up".to_owned());
         }
         bytes.clear();
-        lock(&peer.out).take(WRITE, &mut bytes);
+        // Under the lock only handles are taken: cores wait for it.
+        lock(&peer.out).take(WRITE, &mut frames);
+        for frame in frames.drain(..) {
+            bytes.extend_from_slice(&frame);
+        }
         if bytes.is_empty() {
             if peer.closed.load(Ordering::Acquire) {
                 let mut goodbye = Vec::new();
@@ -161,6 +170,9 @@ async fn send(peer: &Peer, epoch: u64, write: &mut OwnedWriteHalf) -> End {
         }
         if let Err(e) = write.write_all(&bytes).await {
             return End::Cut(e.to_string());
+        }
+        if bytes.capacity() > 8 * WRITE {
+            bytes = Vec::with_capacity(2 * WRITE);
         }
     }
 }

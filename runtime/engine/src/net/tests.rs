@@ -10,7 +10,7 @@ use fulmar_api::{
     SpoutCollector, Topology, TopologyBuilder, Tuple,
 };
 
-use super::Net;
+use super::{Net, frame};
 use crate::outbox::Placement;
 use crate::worker::bit_of;
 use crate::{Worker, WorkerOptions};
@@ -80,6 +80,16 @@ fn worker(
     incarnation: u64,
     handle: &tokio::runtime::Handle,
 ) -> (Worker, Arc<Net>, String) {
+    speaking(frame::NEWEST, topology, incarnation, handle)
+}
+
+/// The same, of a program that knows no newer version of the exchange.
+fn speaking(
+    newest: u32,
+    topology: Topology,
+    incarnation: u64,
+    handle: &tokio::runtime::Handle,
+) -> (Worker, Arc<Net>, String) {
     let options = WorkerOptions {
         cores: 1,
         topology_id: "parted-1".to_owned(),
@@ -90,12 +100,13 @@ fn worker(
     let worker = Worker::start(topology, options).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let net = Net::start(
+    let net = Net::start_speaking(
         handle,
         listener,
         worker.shared().clone(),
         "parted-1".to_owned(),
         incarnation,
+        newest,
     );
     (worker, net.unwrap(), address)
 }
@@ -407,5 +418,43 @@ fn acks_that_were_dropped_for_a_peer_that_is_found_again_fail_their_roots() {
         seen.failed.load(Ordering::Relaxed) + seen.acked.load(Ordering::Relaxed) == N
     });
     assert!(net_a.take_lost().contains(&2));
+    drop((a, b));
+}
+
+#[test]
+fn workers_of_neighbouring_versions_understand_each_other() {
+    for versions in [
+        (frame::OLDEST, frame::NEWEST),
+        (frame::NEWEST, frame::OLDEST),
+    ] {
+        let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+        let make = || topology(20_000, &seen, false);
+        let (mut a, net_a, at_a) = speaking(versions.0, make(), 1, one.handle());
+        let (mut b, net_b, at_b) = speaking(versions.1, make(), 2, two.handle());
+        let components = &a.shared().plan.spec.components;
+        let numbers = components.iter().position(|c| c.id == "numbers").unwrap();
+        let mut owners = vec![0, 2, 2, 2];
+        owners[a.shared().plan.spec.task_ranges()[numbers].0 as usize] = 1;
+        let peers = [(1, at_a), (2, at_b)];
+        place(&mut b, &net_b, 2, &owners, &peers);
+        place(&mut a, &net_a, 1, &owners, &peers);
+        until("linked", || net_a.connected() && net_b.connected());
+        a.set_active(true);
+        until("acked", || seen.acked.load(Ordering::Relaxed) == 20_000);
+        assert_eq!(seen.failed.load(Ordering::Relaxed), 0);
+    }
+}
+
+#[test]
+fn a_version_that_is_too_old_is_refused_and_its_worker_lost() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let make = || topology(10, &seen, false);
+    let (a, net_a, at_a) = speaking(frame::OLDEST - 1, make(), 1, one.handle());
+    let (b, net_b, at_b) = worker(make(), 2, two.handle());
+    let peers = [(1, at_a), (2, at_b)];
+    net_a.place(vec![0, 2, 2, 1], &peers);
+    net_b.place(vec![0, 2, 2, 1], &peers);
+    until("refused", || net_b.take_lost() == [1]);
+    assert!(!net_a.connected());
     drop((a, b));
 }
