@@ -127,11 +127,8 @@ fn step(state: &mut State, event: Event, now: u64, store: Option<&Store>) -> Res
     let out = state.step(event, now)?;
     for command in &out {
         if let (Command::Store(id), Some(store)) = (command, store) {
-            let t = state
-                .topologies
-                .get(id)
-                .context("a stored topology exists")?;
-            store.put(t, state.next_number)?;
+            let t = state.stored(id).context("a stored topology exists")?;
+            store.put(&t, state.next_number)?;
         }
         if let Command::Publish(id) = command {
             std::hint::black_box(wire::assignment(state, id));

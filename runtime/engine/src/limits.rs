@@ -100,10 +100,10 @@ pub const REMOTE_QUEUE_TUPLES: usize = 4 * TASK_QUEUE_TUPLES;
 
 /// Bytes that wait for a socket above which its thread is woken at once; what is less waits until
 /// the core has nothing else to do, or for [`FLUSH_US`].
-pub const FLUSH_BYTES: usize = 48 << 10;
+pub const FLUSH_BYTES: usize = 128 << 10;
 
 /// How long what a core sends to other workers waits for more, in microseconds, while the core works.
-pub const FLUSH_US: u64 = 100;
+pub const FLUSH_US: u64 = 200;
 
 /// Bytes received after which a peer's frames are confirmed, if not after [`CONFIRM_MS`].
 pub const CONFIRM_BYTES: usize = 256 << 10;

@@ -1,7 +1,7 @@
 //! Batches and settles in the form in which workers exchange them: what all tuples of a batch have in
 //! common is said once.
 //!
-//! A column whose values are all of one kind has no tags; texts lie behind each other, so that one look
+//! A column whose values are all the same is one value; one whose values are of one kind has no tags; texts lie behind each other, so that one look
 //! says that they are ASCII; roots of one spout are told by their distance. The thread that reads the
 //! socket looks only at a batch's head; its values are made on the core that executes them.
 //! Pure: no clock, no I/O, no async.
@@ -24,8 +24,14 @@ const INT: u8 = 3;
 const FLOAT: u8 = 4;
 const STR: u8 = 5;
 const BYTES: u8 = 6;
+/// All values of the column are the same: it stands once, behind the kinds.
+const CONST: u8 = 254;
 /// Each value of the column has a tag of its own.
 const MIXED: u8 = 255;
+
+/// Columns above which none is told as constant: a hostile batch of 64 MiB, all of it columns of one
+/// byte, would become 400 GiB of values.
+const CONST_COLUMNS: usize = 256;
 
 /// A length of this or more stands in four bytes behind this one.
 const LONG: u8 = 255;
@@ -76,10 +82,12 @@ pub fn put_batch(
     let sizes = out.len();
     out.extend([0; 8]);
     texts.clear();
-    for row in b.values.chunks_exact(b.arity.max(1)) {
-        for (column, value) in row.iter().enumerate() {
-            let kind = out[kinds + column];
-            put_in_column(kind, value, texts, out);
+    if out[kinds..kinds + b.arity].iter().any(|k| *k != CONST) {
+        for row in b.values.chunks_exact(b.arity) {
+            for (column, value) in row.iter().enumerate() {
+                let kind = out[kinds + column];
+                put_in_column(kind, value, texts, out);
+            }
         }
     }
     let main = (out.len() - sizes - 8) as u32;
@@ -101,13 +109,27 @@ fn kind_of(value: &Value) -> u8 {
     }
 }
 
-/// One byte for each column: the kind of all its values.
+/// One byte for each column: the kind of all its values; then those that are the same in all rows.
 fn put_kinds(b: &Batch, out: &mut Vec<u8>) {
+    let start = out.len();
     for column in 0..b.arity {
-        let mut column = b.values.iter().skip(column).step_by(b.arity);
-        let kind = column.next().map_or(MIXED, kind_of);
-        let all = column.all(|v| kind_of(v) == kind);
+        let mut rest = b.values.iter().skip(column).step_by(b.arity);
+        let Some(first) = rest.next() else {
+            out.push(MIXED);
+            continue;
+        };
+        if b.len > 1 && b.arity <= CONST_COLUMNS && rest.clone().all(|v| v == first) {
+            out.push(CONST);
+            continue;
+        }
+        let kind = kind_of(first);
+        let all = rest.all(|v| kind_of(v) == kind);
         out.push(if all { kind } else { MIXED });
+    }
+    for column in 0..b.arity {
+        if out[start + column] == CONST {
+            put_value(&b.values[column], out);
+        }
     }
 }
 
@@ -125,6 +147,7 @@ fn put_in_column(kind: u8, value: &Value, texts: &mut Vec<u8>, out: &mut Vec<u8>
             out.extend_from_slice(v);
         }
         (BOOL, Value::Bool(v)) => out.push((*v).into()),
+        (CONST, _) => {}
         _ => put_value(value, out),
     }
 }
@@ -174,8 +197,9 @@ impl Packed {
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Self, NotAFrame> {
         let (edge, from, to) = (r.u32()?, r.i32()?, r.i32()?);
         let (len, arity) = (r.u32()? as usize, r.u32()? as usize);
-        // A value takes a byte at least; tuples without values are bounded by the batch size.
-        if arity.saturating_mul(len) > r.0.len() || len > BATCH_TUPLES {
+        // A value takes a byte at least, unless its column is constant, and of those there are few.
+        let few = arity <= CONST_COLUMNS || arity.saturating_mul(len) <= r.0.len();
+        if !few || len > BATCH_TUPLES {
             return Err(NotAFrame("a batch of more tuples than there can be"));
         }
         let body = std::mem::take(&mut r.0).to_vec();
@@ -199,14 +223,24 @@ impl Packed {
         batch.origin = self.origin;
         let mut r = Reader(&self.body);
         let kinds = r.slice(self.arity)?;
+        let mut constants = Vec::new();
+        for _ in kinds.iter().filter(|k| **k == CONST) {
+            r.value_in_place(&mut constants)?;
+        }
         let (main, texts) = (r.u32()? as usize, r.u32()? as usize);
         let main = r.slice(main)?;
         let texts = Texts::new(r.slice(texts)?);
-        if self.arity * self.len > main.len() {
+        if (self.arity - constants.len()) * self.len > main.len() {
             return Err(SHORT);
         }
         batch.values.reserve(self.arity * self.len);
-        read_values(kinds, self.len, main, texts, &mut batch.values)?;
+        read_values(
+            (kinds, &constants),
+            self.len,
+            main,
+            texts,
+            &mut batch.values,
+        )?;
         read_anchors(&mut r, self.len, batch)?;
         batch.len = self.len;
         Ok(())
@@ -238,7 +272,7 @@ impl<'a> Texts<'a> {
 }
 
 fn read_values(
-    kinds: &[u8],
+    (kinds, constants): (&[u8], &[Value]),
     len: usize,
     main: &[u8],
     mut texts: Texts<'_>,
@@ -246,6 +280,7 @@ fn read_values(
 ) -> Result<(), NotAFrame> {
     let mut r = Reader(main);
     for _ in 0..len {
+        let mut constant = 0;
         for kind in kinds {
             match *kind {
                 INT => (i64::from_le_bytes(r.take()?),).write_into(out),
@@ -257,6 +292,11 @@ fn read_values(
                 BYTES => {
                     let n = length(&mut r)?;
                     (r.slice(n)?,).write_into(out);
+                }
+                CONST => {
+                    let value = constants.get(constant).ok_or(SHORT)?;
+                    constant += 1;
+                    out.push(value.clone());
                 }
                 BOOL => (r.u8()? == 1,).write_into(out),
                 MIXED => r.value_in_place(out)?,

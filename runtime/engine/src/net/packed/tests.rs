@@ -28,7 +28,8 @@ fn unpacked(bytes: &[u8]) -> Batch {
 /// Columns of one kind, and of any.
 fn rows() -> impl Strategy<Value = Vec<Vec<Value>>> {
     let row = (
-        any::<i64>().prop_map(Value::Int),
+        // Often the same.
+        prop_oneof![Just(Value::from("a")), Just(Value::from("b"))],
         ".{0,300}".prop_map(Value::from),
         "[a-z]{0,30}".prop_map(Value::from),
         (-1e9..1e9).prop_map(Value::Float),
@@ -118,15 +119,39 @@ proptest! {
     }
 }
 
-#[test]
-fn a_constant_column_of_texts_takes_a_byte_more_than_its_texts() {
+fn one_column(value: impl Fn(usize) -> Value) -> Vec<u8> {
     let mut batch = Batch::default();
     batch.reset(1, 2, 3, 1);
-    for _ in 0..BATCH_TUPLES {
-        batch.values.push(Value::from("some data"));
+    for i in 0..BATCH_TUPLES {
+        batch.values.push(value(i));
         batch.end_tuple(&[]);
     }
     let mut bytes = Vec::new();
     put_batch(17, &batch, &mut Vec::new(), &mut bytes).unwrap();
-    assert!(bytes.len() <= 10 * BATCH_TUPLES + 64, "{}", bytes.len());
+    assert_eq!(unpacked(&bytes).values, batch.values);
+    bytes
+}
+
+#[test]
+fn a_text_takes_a_byte_more_than_it_has_and_one_that_stays_the_same_nothing() {
+    let texts = one_column(|i| Value::from(format!("text {}", 1_000 + i)));
+    assert!(texts.len() <= 10 * BATCH_TUPLES + 64, "{}", texts.len());
+    let same = one_column(|_| Value::from("some data"));
+    assert!(same.len() < 128, "{}", same.len());
+}
+
+#[test]
+fn many_columns_of_nothing_are_refused() {
+    let mut bytes = Vec::new();
+    let body = 1_u32 << 20;
+    bytes.extend([0; 4]);
+    bytes.push(BATCH);
+    bytes.extend(17_u64.to_le_bytes());
+    bytes.extend([0; 12]);
+    bytes.extend((BATCH_TUPLES as u32).to_le_bytes());
+    bytes.extend(body.to_le_bytes());
+    bytes.extend(vec![CONST; body as usize]);
+    let length = bytes.len() as u32 - 4;
+    bytes[..4].copy_from_slice(&length.to_le_bytes());
+    assert!(decode(&bytes).is_err());
 }
