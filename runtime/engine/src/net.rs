@@ -12,6 +12,7 @@ mod incoming;
 mod link;
 pub mod outgoing;
 pub mod packed;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -29,6 +30,7 @@ use crate::batch::{Batch, Settle};
 use crate::limits::{FLUSH_BYTES, OWED_MOST, PARTED_MOST};
 use crate::net::frame::NEWEST;
 use crate::net::outgoing::Outgoing;
+use crate::net::tls::Tls;
 use crate::shared::{Msg, Remote, Shared, lock};
 use crate::worker::bit_of;
 
@@ -65,6 +67,7 @@ pub struct Net {
     incarnation: u64,
     /// Newest version of the exchange that it speaks.
     newest: u32,
+    tls: Tls,
     /// Peers for which something waits.
     dirty: SegQueue<Arc<Peer>>,
     /// Task id → incarnation of its owner; 0: nobody yet.
@@ -84,7 +87,7 @@ impl Net {
     /// Starts to listen and becomes the worker's way to others.
     ///
     /// # Errors
-    /// The listener cannot be used by tokio.
+    /// The listener cannot be used by tokio, or TLS between workers is asked for and cannot be had.
     pub fn start(
         handle: &Handle,
         listener: TcpListener,
@@ -108,12 +111,14 @@ impl Net {
         newest: u32,
     ) -> std::io::Result<Arc<Self>> {
         listener.set_nonblocking(true)?;
+        let tls = Tls::of(&shared.plan.spec.conf)?;
         let owners = RwLock::new(vec![0; shared.queued.len()]);
         let net = Arc::new(Self {
             shared,
             topology,
             incarnation,
             newest,
+            tls,
             dirty: SegQueue::new(),
             owners,
             peers: DashMap::new(),

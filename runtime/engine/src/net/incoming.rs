@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fulmar_api::TaskId;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::frame::{self, Frame, OLDEST};
-use super::link::Frames;
+use super::link::{Frames, send_all};
 use super::packed::Packed;
+use super::tls::{Read, Write};
 use super::{Heard, Net};
 use crate::batch::Batch;
 use crate::limits::{CONFIRM_BYTES, CONFIRM_MS, PEER_SILENT_MS, PING_MS};
@@ -44,7 +44,11 @@ pub async fn listen(net: Arc<Net>, listener: TcpListener) {
 
 async fn serve(net: &Net, stream: TcpStream) -> Result<(), String> {
     let _ = stream.set_nodelay(true);
-    let (read, mut write) = stream.into_split();
+    let silent = Duration::from_millis(PEER_SILENT_MS);
+    let (read, mut write) = timeout(silent, net.tls.accept(stream))
+        .await
+        .map_err(|e| e.to_string())?
+        .map_err(|e| e.to_string())?;
     let mut frames = Frames {
         read,
         bytes: Vec::new(),
@@ -70,7 +74,9 @@ async fn serve(net: &Net, stream: TcpStream) -> Result<(), String> {
         tracing::warn!(peer = from, why, "a worker is not spoken to");
         let mut bytes = Vec::new();
         frame::encode(&Frame::Refused(why.clone()), &mut bytes).map_err(|e| e.to_string())?;
-        write.write_all(&bytes).await.map_err(|e| e.to_string())?;
+        send_all(&mut write, &bytes)
+            .await
+            .map_err(|e| e.to_string())?;
         return Err(why);
     }
     let heard = net.heard.entry(from).or_default().clone();
@@ -92,7 +98,9 @@ async fn serve(net: &Net, stream: TcpStream) -> Result<(), String> {
     };
     let mut bytes = Vec::new();
     frame::encode(&welcome, &mut bytes).map_err(|e| e.to_string())?;
-    write.write_all(&bytes).await.map_err(|e| e.to_string())?;
+    send_all(&mut write, &bytes)
+        .await
+        .map_err(|e| e.to_string())?;
     if to != net.incarnation {
         return Err(format!("looks for incarnation {to}"));
     }
@@ -104,9 +112,9 @@ async fn take_in(
     net: &Net,
     from: u64,
     (heard, connection): (&Mutex<Heard>, u64),
-    mut read: OwnedReadHalf,
+    mut read: Read,
     mut bytes: Vec<u8>,
-    mut write: OwnedWriteHalf,
+    mut write: Write,
 ) -> Result<(), String> {
     let mut ping = interval(Duration::from_millis(PING_MS));
     ping.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -155,7 +163,7 @@ async fn take_in(
             _ = ping.tick() => {
                 let mut ping = Vec::new();
                 frame::encode(&Frame::Ping, &mut ping).map_err(|e| e.to_string())?;
-                write.write_all(&ping).await.map_err(|e| e.to_string())?;
+                send_all(&mut write, &ping).await.map_err(|e| e.to_string())?;
             }
         }
     }
@@ -177,11 +185,11 @@ impl Confirms {
         self.due.get_or_insert_with(due);
     }
 
-    async fn send(&mut self, write: &mut OwnedWriteHalf) -> Result<(), String> {
+    async fn send(&mut self, write: &mut Write) -> Result<(), String> {
         (self.bytes, self.due) = (0, None);
         let mut bytes = Vec::new();
         frame::encode(&Frame::Confirm(self.newest), &mut bytes).map_err(|e| e.to_string())?;
-        write.write_all(&bytes).await.map_err(|e| e.to_string())
+        send_all(write, &bytes).await.map_err(|e| e.to_string())
     }
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout};
 
 use super::frame::{self, Frame, OLDEST};
+use super::tls::{Read, Write};
 use super::{Net, Peer};
 use crate::limits::{PEER_SILENT_MS, PING_MS};
 use crate::shared::lock;
@@ -75,7 +75,14 @@ async fn session(net: &Net, peer: &Peer) -> End {
     };
     // Latency matters more than packets; a socket without it works too.
     let _ = stream.set_nodelay(true);
-    let (read, mut write) = stream.into_split();
+    let greeted = timeout(SILENT, net.tls.connect(stream, &peer.address)).await;
+    let (read, mut write) = match greeted {
+        Ok(Ok(halves)) => halves,
+        // Who shows no certificate that is trusted here is somebody else.
+        Ok(Err(e)) if e.kind() == io::ErrorKind::InvalidData => return End::Gone(e.to_string()),
+        Ok(Err(e)) => return End::Cut(e.to_string()),
+        Err(_) => return End::Cut(SILENCE.to_owned()),
+    };
     // From here on settles are kept for it. Those that were dropped until now belong to roots that were
     // emitted before it hears of this epoch, and fail by that.
     let again = peer.down.swap(false, Ordering::AcqRel);
@@ -106,7 +113,7 @@ async fn greet(
     net: &Net,
     peer: &Peer,
     epoch: u64,
-    write: &mut OwnedWriteHalf,
+    write: &mut Write,
     reader: &mut Frames,
 ) -> Result<(), End> {
     let mut hello = Vec::new();
@@ -121,7 +128,7 @@ async fn greet(
     if frame::encode(&frame, &mut hello).is_err() {
         return Err(End::Gone("the topology's id is too long".to_owned()));
     }
-    let sent = write.write_all(&hello).await;
+    let sent = send_all(write, &hello).await;
     sent.map_err(|e| End::Cut(e.to_string()))?;
     match reader.next().await.map_err(End::Cut)? {
         Frame::Welcome {
@@ -143,7 +150,7 @@ async fn greet(
     }
 }
 
-async fn send(peer: &Peer, epoch: u64, write: &mut OwnedWriteHalf) -> End {
+async fn send(peer: &Peer, epoch: u64, write: &mut Write) -> End {
     let (mut frames, mut bytes) = (Vec::new(), Vec::with_capacity(2 * WRITE));
     loop {
         if peer.epoch.load(Ordering::Acquire) != epoch {
@@ -159,7 +166,7 @@ async fn send(peer: &Peer, epoch: u64, write: &mut OwnedWriteHalf) -> End {
             if peer.closed.load(Ordering::Acquire) {
                 let mut goodbye = Vec::new();
                 let _ = frame::encode(&Frame::Goodbye, &mut goodbye);
-                let _ = write.write_all(&goodbye).await;
+                let _ = send_all(write, &goodbye).await;
                 let _ = write.shutdown().await;
                 return End::Closed;
             }
@@ -168,13 +175,19 @@ async fn send(peer: &Peer, epoch: u64, write: &mut OwnedWriteHalf) -> End {
             }
             let _ = frame::encode(&Frame::Ping, &mut bytes);
         }
-        if let Err(e) = write.write_all(&bytes).await {
+        if let Err(e) = send_all(write, &bytes).await {
             return End::Cut(e.to_string());
         }
         if bytes.capacity() > 8 * WRITE {
             bytes = Vec::with_capacity(2 * WRITE);
         }
     }
+}
+
+/// Writes, and leaves nothing in TLS's buffers.
+pub async fn send_all(write: &mut Write, bytes: &[u8]) -> io::Result<()> {
+    write.write_all(bytes).await?;
+    write.flush().await
 }
 
 async fn hear(peer: &Peer, reader: &mut Frames) -> End {
@@ -190,7 +203,7 @@ async fn hear(peer: &Peer, reader: &mut Frames) -> End {
 /// Frames read from a socket; a second of silence is an error.
 pub struct Frames {
     /// The socket.
-    pub read: OwnedReadHalf,
+    pub read: Read,
     /// Bytes of frames that are not complete.
     pub bytes: Vec<u8>,
 }

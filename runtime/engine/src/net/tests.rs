@@ -421,6 +421,8 @@ fn acks_that_were_dropped_for_a_peer_that_is_found_again_fail_their_roots() {
     drop((a, b));
 }
 
+mod tls;
+
 #[test]
 fn workers_of_neighbouring_versions_understand_each_other() {
     for versions in [
