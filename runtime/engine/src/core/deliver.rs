@@ -108,23 +108,23 @@ impl Core {
     fn route_some(&mut self, settles: &mut Vec<Settle>) {
         // Core (none: another worker) → its settles; there are few cores.
         let mut away: Vec<(Option<usize>, Vec<Settle>)> = Vec::new();
-        // Settles of one spout follow each other: its place is looked up once.
-        let mut last: Option<(TaskId, Option<usize>)> = None;
-        for s in settles.drain(..) {
-            let core = match last {
-                Some((task, core)) if task == s.spout_task => core,
-                _ => self.core_of_spout(s.spout_task),
-            };
-            last = Some((s.spout_task, core));
+        // Settles of one spout follow each other: its place is looked up once, and they move together.
+        for run in settles.chunk_by(|a, b| a.spout_task == b.spout_task) {
+            let core = self.core_of_spout(run[0].spout_task);
             if core == Some(self.index) {
-                self.settles.push(s);
+                self.settles.extend_from_slice(run);
                 continue;
             }
             match away.iter_mut().find(|a| a.0 == core) {
-                Some(found) => found.1.push(s),
-                None => away.push((core, vec![s])),
+                Some(found) => found.1.extend_from_slice(run),
+                None => {
+                    let mut first = Vec::with_capacity(settles.len());
+                    first.extend_from_slice(run);
+                    away.push((core, first));
+                }
             }
         }
+        settles.clear();
         for (core, settles) in away {
             match (core, self.shared.remote.get()) {
                 (Some(core), _) => self.tell(core, Msg::Settles(settles)),
