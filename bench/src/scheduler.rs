@@ -212,6 +212,7 @@ fn large(kind: Kind, name: &str, runs: usize) -> Result<Vec<Figure>> {
         name: format!("scheduler/51810x1000/{name}{what}"),
         runs,
         unit,
+        against: None,
         note,
     };
     let note =
@@ -259,6 +260,7 @@ fn submits(runs: usize) -> Result<Figure> {
         name: "scheduler/submit300/s".to_owned(),
         runs: seconds,
         unit: "s",
+        against: None,
         note:
             "300 topologies of 172 or 173 executors and 20 workers, each written to the store first"
                 .to_owned(),
