@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+#[cfg(test)]
+mod tests;
+
 /// A figure measured several times.
 #[derive(Default)]
 pub struct Figure {

@@ -391,7 +391,7 @@ mod tests {
             conf.set("bench.workload", workload)
                 .set("bench.spouts", 2_i64);
             let topology = topology(&conf).unwrap();
-            let spouts = topology.spec.component("source").unwrap().executors;
+            let spouts = topology.spec.component("source").unwrap().parallelism;
             let expected = match workload {
                 "fanin" => 4,
                 "fanout" | "latency" => 1,

@@ -90,8 +90,8 @@ pub fn run(options: &Options) -> Result<()> {
     };
     let mut bench = Bench {
         pace: Pace {
-            span: Duration::from_secs(if options.quick { 5 } else { 10 }),
-            windows: if options.quick { 1 } else { 3 },
+            span: Duration::from_secs(if options.quick { 3 } else { 10 }),
+            windows: if options.quick { 2 } else { 3 },
         },
         settings: Settings::read(&Settings::place())?,
         until: options.quick.then(|| Instant::now() + QUICK),

@@ -15,10 +15,14 @@ use crate::report::{Against, Figure};
 
 /// Storm's `topology.message.timeout.secs`, and ours.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// What is left to time out has done so by then: Storm takes between one and two timeouts.
-const SETTLED: Duration = Duration::from_secs(65);
-/// What the comparison takes.
-const TAKES: Duration = Duration::from_secs(240);
+/// What ours leaves to time out has done so by then: within 1.1 timeouts.
+const OURS_SETTLED: Duration = Duration::from_secs(35);
+/// Storm takes between one and two timeouts.
+const STORM_SETTLED: Duration = Duration::from_secs(65);
+/// 5,000 tuples a second ask little of a JIT.
+const WARM_UP: Duration = Duration::from_secs(15);
+/// What Storm's run takes.
+const TAKES: Duration = Duration::from_secs(110);
 
 /// Gap and failed trees of one run.
 #[derive(Debug, PartialEq)]
@@ -51,11 +55,11 @@ pub fn measure(bench: &mut Bench<'_>) -> Result<()> {
     let runs = if bench.options.quick { 1 } else { 3 };
     let mut ours = Vec::new();
     for _ in 0..runs {
-        ours.push(outcome(&mut bench.ours, &own)?);
+        ours.push(outcome(&mut bench.ours, &own, OURS_SETTLED)?);
     }
     let against = bench.has(TAKES);
     let theirs = match bench.storm.as_mut().filter(|_| against) {
-        Some(storm) => Some(outcome(storm, &their)?),
+        Some(storm) => Some(outcome(storm, &their, STORM_SETTLED)?),
         None => None,
     };
     let one = |what: &str, unit, value: fn(&Outcome) -> f64| Figure {
@@ -77,19 +81,19 @@ pub fn measure(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-fn outcome(side: &mut dyn Side, job: &Job) -> Result<Outcome> {
+fn outcome(side: &mut dyn Side, job: &Job, settled: Duration) -> Result<Outcome> {
     let job = Job {
         dir: fresh(&job.dir)?,
         ..job.clone()
     };
     side.start(&job)?;
-    let found = killed(side, &job);
+    let found = killed(&job, settled);
     side.stop(&job.dir)?;
     found.with_context(|| side.name())
 }
 
-fn killed(side: &dyn Side, job: &Job) -> Result<Outcome> {
-    warm(job, side.warm_up())?;
+fn killed(job: &Job, settled: Duration) -> Result<Outcome> {
+    warm(job, WARM_UP)?;
     let spout = files(&job.dir, "latency")?;
     let spout = pid(spout.first().context("no spout has written")?)?;
     let workers = files(&job.dir, "count")?;
@@ -105,7 +109,7 @@ fn killed(side: &dyn Side, job: &Job) -> Result<Outcome> {
         now.lines().skip(before).any(|l| l.starts_with("gap"))
             || killed.elapsed() > Duration::from_secs(5) && flows(&job.dir)
     })?;
-    std::thread::sleep(SETTLED.saturating_sub(killed.elapsed()));
+    std::thread::sleep(settled.saturating_sub(killed.elapsed()));
     let after = events(&job.dir, spout)?;
     parse(after.lines().skip(before))
 }
