@@ -350,24 +350,86 @@ fn after_a_restart_a_worker_is_found_by_others_before_its_supervisor_is_back() {
     );
 }
 
+/// What a Nimbus knows that starts again with what this one has stored.
+fn again(c: &Cluster) -> State {
+    let ids = c.state.topologies.keys();
+    let stored = ids.filter_map(|id| c.state.stored(id)).collect();
+    State::restored(stored, c.state.next_number, c.state.policy.clone(), c.now)
+}
+
 #[test]
 fn a_restarted_nimbus_moves_nothing_while_it_waits_for_reports() {
     let mut c = Cluster::new(2);
     c.event(submit("a", 2)).expect("fits");
     c.run(&[]);
     let before = c.state.by_name("a").expect("runs").clone();
-    let mut state = State {
-        started: c.now,
-        ..State::default()
-    };
-    state.topologies.insert(before.id.clone(), before.clone());
-    c.state = state;
+    c.state = again(&c);
     c.event(Event::Look).expect("looks");
     c.supervisor(0);
     c.supervisor(1);
     c.now += 2_000;
     c.event(Event::Look).expect("looks");
     assert_eq!(c.state.by_name("a").expect("runs").placed, before.placed);
+}
+
+#[test]
+fn a_restarted_nimbus_gives_out_the_assignment_that_it_gave_out_before() {
+    let mut c = Cluster::new(2);
+    c.event(submit("a", 2)).expect("fits");
+    c.run(&[]);
+    let id = c.state.by_name("a").expect("runs").id.clone();
+    let before = crate::wire::assignment(&c.state, &id);
+    assert!(before.workers.iter().all(|w| w.incarnation > 0));
+    c.state = again(&c);
+    c.event(Event::Look).expect("looks");
+    assert_eq!(crate::wire::assignment(&c.state, &id), before);
+    // Each worker comes back, and nothing has changed.
+    for w in &before.workers {
+        let slot = Slot {
+            node: w.node_id.clone(),
+            port: w.port as u16,
+        };
+        let (topology, host, incarnation) = (id.clone(), w.host.clone(), w.incarnation);
+        c.event(Event::Worker {
+            slot,
+            host,
+            topology,
+            incarnation,
+        })
+        .expect("is known");
+        assert_eq!(crate::wire::assignment(&c.state, &id), before);
+    }
+}
+
+#[test]
+fn a_worker_that_does_not_come_back_after_a_restart_is_lost_with_its_node() {
+    let mut c = Cluster::new(2);
+    c.event(submit("a", 2)).expect("fits");
+    c.run(&[]);
+    let before = c.state.by_name("a").expect("runs").clone();
+    let gone = c.state.workers.iter().next().expect("runs");
+    let (gone, incarnation) = (gone.0.clone(), gone.1.incarnation);
+    c.state = again(&c);
+    let other = usize::from(gone.node == "n0");
+    let end = c.now + 2 * crate::limits::GRACE_MS;
+    while c.now < end {
+        c.now += 500;
+        c.supervisor(other);
+        c.event(Event::Look).expect("looks");
+    }
+    assert!(c.state.lost[&before.id].contains(&incarnation));
+    let after = c.state.by_name("a").expect("runs");
+    assert!(after.placed.iter().all(|p| p.slot() != gone));
+    // And is not forgotten by the next start: who was declared lost stays out.
+    c.state = again(&c);
+    let (topology, host) = (before.id.clone(), String::new());
+    let refused = c.event(Event::Worker {
+        slot: gone,
+        host,
+        topology,
+        incarnation,
+    });
+    assert!(refused.is_err());
 }
 
 #[test]

@@ -77,6 +77,9 @@ pub const UNCONFIRMED_FRAMES: usize = 65_536;
 
 /// Workers that credit is kept for before an assignment names them; each takes some bytes for each of its tasks.
 pub const OWED_MOST: usize = 1_024;
+/// Peers that are remembered when an assignment leaves them out. What was on its way to each is bounded by its credit; with
+/// everything confirmed it takes some hundred bytes.
+pub const PARTED_MOST: usize = 1_024;
 
 /// A peer that was silent for so long is lost (DESIGN 3.7), in milliseconds.
 pub const PEER_SILENT_MS: u64 = 1_000;
