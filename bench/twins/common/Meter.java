@@ -17,6 +17,7 @@ public final class Meter {
     private static final int MOST = 64;
     private static final AtomicLongArray COUNTS = new AtomicLongArray((MOST + 1) * APART);
     private static int tasks;
+    private static boolean reported;
 
     private final int place;
     private long count;
@@ -25,15 +26,21 @@ public final class Meter {
         this.place = place;
     }
 
-    /** A counter for one more task; the first one starts the thread that writes. */
+    /** Writes this process's counts from now on: every task calls it, so that processes without counters are seen too. */
+    public static synchronized void report(String dir) {
+        if (!reported) {
+            reported = true;
+            every(dir, "count", 100, Meter::line);
+        }
+    }
+
+    /** A counter for one more task. */
     public static synchronized Meter one(String dir) {
+        report(dir);
         if (tasks == MOST) {
             throw new IllegalStateException("more than " + MOST + " tasks that count in one process");
         }
         tasks++;
-        if (tasks == 1) {
-            every(dir, "count", 100, Meter::line);
-        }
         return new Meter(tasks * APART);
     }
 

@@ -35,8 +35,10 @@ final class Bolts {
         @Override
         public void prepare(Map<String, Object> conf, TopologyContext context, OutputCollector collector) {
             out = collector;
+            String dir = (String) conf.get("bench.dir");
+            Meter.report(dir);
             if (counts) {
-                meter = Meter.one((String) conf.get("bench.dir"));
+                meter = Meter.one(dir);
             }
         }
 
@@ -59,6 +61,7 @@ final class Bolts {
         @Override
         public void prepare(Map<String, Object> conf, TopologyContext context, OutputCollector collector) {
             out = collector;
+            Meter.report((String) conf.get("bench.dir"));
         }
 
         @Override
@@ -80,6 +83,7 @@ final class Bolts {
         @Override
         public void prepare(Map<String, Object> conf, TopologyContext context, OutputCollector collector) {
             out = collector;
+            Meter.report((String) conf.get("bench.dir"));
         }
 
         @Override

@@ -31,8 +31,10 @@ public final class Source extends BaseRichSpout {
     @Override
     public void open(Map<String, Object> conf, TopologyContext context, SpoutOutputCollector collector) {
         out = collector;
+        String dir = (String) conf.get("bench.dir");
+        Meter.report(dir);
         if (acked) {
-            meter = Meter.one((String) conf.get("bench.dir"));
+            meter = Meter.one(dir);
         }
         if (workload.equals("wordcount")) {
             lines = Text.lines((String) conf.get("bench.text"));
