@@ -490,3 +490,37 @@ fn a_rebalance_changes_workers_and_executors() {
     assert!(crate::lifecycle::emits(t.status));
     assert_eq!(c.nodes_of("a").len(), 2, "the new worker has its share");
 }
+
+/// What each supervisor was told last, kept up by the commands alone.
+fn hear(c: &Cluster, out: &[Command], told: &mut BTreeMap<String, BTreeSet<Slot>>) {
+    for command in out {
+        if let Command::Slots(node) = command {
+            let given = c.state.topologies.values().flat_map(State::slots_of);
+            told.insert(node.clone(), given.filter(|s| s.node == *node).collect());
+        }
+    }
+}
+
+#[test]
+fn who_gives_a_slot_up_in_a_rebalance_is_told() {
+    let mut c = Cluster::new(3);
+    let mut told = BTreeMap::new();
+    let out = c.event(submit("a", 6)).expect("is taken");
+    hear(&c, &out, &mut told);
+    c.run(&[]);
+    let given: usize = told.values().map(BTreeSet::len).sum();
+    assert_eq!(given, 6);
+    // Four executors of the sink become one: three slots have nothing left.
+    let executors = BTreeMap::from([("sink".to_owned(), 1)]);
+    let shape = Shape {
+        workers: None,
+        executors,
+    };
+    let (name, wait) = ("a".to_owned(), Some(0));
+    let event = Event::Rebalance { name, wait, shape };
+    let out = c.event(event).expect("is taken");
+    hear(&c, &out, &mut told);
+    let t = c.state.by_name("a").expect("lives");
+    let told: BTreeSet<Slot> = told.into_values().flatten().collect();
+    assert_eq!(told, State::slots_of(t));
+}

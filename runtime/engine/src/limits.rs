@@ -13,6 +13,10 @@ pub const CYCLE_QUEUE_TUPLES: usize = 4 * TASK_QUEUE_TUPLES;
 /// Emptied batches on their way back to the core that filled them: 64 × 24 KiB = 1.5 MiB.
 pub const RETURNED_BATCHES: usize = 64;
 
+/// Messages in the ring from one core to another, 128 bytes each: 32 KiB stay in L1. A batch is one;
+/// 16 full ones are all that a task may have queued.
+pub const RING_MESSAGES: usize = 256;
+
 /// Calls of one spout in its first turn; afterwards as many as take about [`TURN_US`].
 pub const SPOUT_CALLS: usize = 128;
 
