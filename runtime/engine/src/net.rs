@@ -164,14 +164,15 @@ impl Net {
         peer.wake.notify_one();
     }
 
-    /// Nimbus says that these incarnations are lost.
+    /// Nimbus says that these incarnations are lost. The assignment that says so has often parted them from us already: who
+    /// took over is named in it instead.
     pub fn declare_lost(&self, incarnations: &[u64]) {
         for incarnation in incarnations {
-            let peer = self.peers.get(incarnation).map(|p| p.clone());
-            if let Some(peer) = peer {
+            let named = self.peers.get(incarnation).map(|p| p.clone());
+            let parted = lock(&self.parted).remove(incarnation);
+            if let Some(peer) = named.or(parted) {
                 self.lose(&peer, "Nimbus says so");
             }
-            lock(&self.parted).remove(incarnation);
         }
     }
 
