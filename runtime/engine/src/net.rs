@@ -49,6 +49,8 @@ struct Heard {
     received: u64,
     /// Counts its connections: frames of an older one are no news.
     connection: u64,
+    /// Its last connection ended with a goodbye: everything was confirmed, and its end is no loss.
+    goodbye: bool,
 }
 
 /// This worker's links.
@@ -170,7 +172,11 @@ impl Net {
         for incarnation in incarnations {
             let named = self.peers.get(incarnation).map(|p| p.clone());
             let parted = lock(&self.parted).remove(incarnation);
-            if let Some(peer) = named.or(parted) {
+            let retired = self
+                .heard
+                .get(incarnation)
+                .is_some_and(|h| lock(&h).goodbye);
+            if let Some(peer) = named.or(parted.filter(|_| !retired)) {
                 self.lose(&peer, "Nimbus says so");
             }
         }

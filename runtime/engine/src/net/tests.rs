@@ -307,6 +307,26 @@ fn a_loss_that_comes_with_an_assignment_which_no_longer_names_the_lost_one_fails
 }
 
 #[test]
+fn who_said_goodbye_and_is_named_no_longer_is_not_lost_by_its_end() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let pair = pair(100, &seen, true, [&one, &two]);
+    until("executed", || seen.executed.load(Ordering::Relaxed) == 100);
+    two.block_on(pair.net_b.retire(Duration::from_secs(5)));
+    let heard = || {
+        pair.net_a
+            .heard
+            .get(&2)
+            .is_some_and(|h| h.lock().unwrap().goodbye)
+    };
+    until("its goodbye", heard);
+    let owners = pair.owners.iter().map(|o| if *o == 2 { 3 } else { *o });
+    pair.net_a.place(owners.collect(), &[]);
+    pair.net_a.declare_lost(&[2]);
+    assert!(pair.net_a.take_lost().is_empty());
+    drop((pair.a, pair.b));
+}
+
+#[test]
 fn a_peer_that_says_goodbye_fails_nothing() {
     let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
     let pair = pair(100, &seen, false, [&one, &two]);
