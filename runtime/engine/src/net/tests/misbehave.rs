@@ -147,3 +147,41 @@ fn a_bolt_that_misbehaves_costs_only_what_it_misuses() {
     assert!(errors.iter().any(|e| e.error.contains("for me")));
     drop(pair);
 }
+
+/// Emits its input so many times within one call.
+struct Burst(i64);
+
+impl Spout for Burst {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(["n"])
+    }
+
+    fn next(&mut self, out: &mut SpoutCollector<'_>) -> Result<Next> {
+        (0..std::mem::take(&mut self.0)).try_for_each(|n| out.emit([n]))?;
+        Ok(Next::Idle)
+    }
+}
+
+#[test]
+fn one_call_may_emit_far_more_than_another_worker_takes() {
+    const N: usize = 8 * REMOTE_QUEUE_TUPLES;
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let make = || {
+        let mut t = TopologyBuilder::new("parted");
+        // The least that there is: a queue's worth.
+        t.conf("topology.emit.overflow.max", 1_i64);
+        let bolt = seen.clone();
+        t.spout("numbers", || Burst(N as i64));
+        let count = move || Count(bolt.clone(), false, Vec::new());
+        t.bolt("count", count).shuffle("numbers");
+        t.build().unwrap()
+    };
+    let pair = spout_and_bolt(make, [&one, &two]);
+    let mut most = 0;
+    until("executed", || {
+        let queued = pair.a.shared().queued.iter();
+        most = most.max(queued.map(|q| q.load(Ordering::Relaxed)).sum());
+        seen.executed.load(Ordering::Relaxed) == N
+    });
+    assert!(most < 2 * REMOTE_QUEUE_TUPLES, "{most} tuples queued");
+}
