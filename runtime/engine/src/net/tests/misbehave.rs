@@ -6,7 +6,10 @@ use super::*;
 use crate::limits::{BATCH_TUPLES, READY_BATCHES, REMOTE_QUEUE_TUPLES};
 
 /// Two workers: the first component, a spout, in the first, its bolt in the second.
-fn spout_and_bolt(make: impl Fn() -> Topology, runtimes: [&tokio::runtime::Runtime; 2]) -> Pair {
+pub(super) fn spout_and_bolt(
+    make: impl Fn() -> Topology,
+    runtimes: [&tokio::runtime::Runtime; 2],
+) -> Pair {
     let (mut a, net_a, at_a) = worker(make(), 1, runtimes[0].handle());
     let (mut b, net_b, at_b) = worker(make(), 2, runtimes[1].handle());
     let components = &a.shared().plan.spec.components;
