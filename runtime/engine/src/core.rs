@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 use fulmar_api::TaskId;
 use fulmar_api::spout::FailReason;
+use fulmar_api::token::AckToken;
 use rustc_hash::FxBuildHasher;
 
 use crate::adopt::Seat;
@@ -254,9 +255,17 @@ impl Core {
                 Some(task) => task.woken = true,
                 None => self.pass_on(task, Msg::Wake(task)),
             },
-            Msg::Token(token, ok) => {
+            Msg::Token(task, token, ok) => {
                 let settles: Vec<_> = token.entries().iter().map(|e| settle_of(e, ok)).collect();
                 self.route_settles(settles);
+                let Some(slot) = token.slot() else { return };
+                match self.task(task) {
+                    Some(task) => task.count_settled(slot, ok),
+                    None => {
+                        let counted = AckToken::default().counted_at(slot);
+                        self.pass_on(task, Msg::Token(task, counted, ok));
+                    }
+                }
             }
             Msg::Start(new) => self.start(*new),
             Msg::Run(task) => match self.task(task) {

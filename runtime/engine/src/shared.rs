@@ -44,7 +44,7 @@ pub enum Msg {
     /// Somebody called a task's waker.
     Wake(TaskId),
     /// A kept token, settled by another thread.
-    Token(AckToken, bool),
+    Token(TaskId, AckToken, bool),
     /// A new task: made, opened or prepared here; runs when it is given the floor.
     Start(Box<NewTask>),
     /// A standby task becomes the owner.
@@ -342,8 +342,8 @@ impl TaskServices for Services {
     }
 
     fn settle(&self, token: AckToken, ok: bool) {
-        if token.is_tracked() {
-            self.shared.cores[self.core].send(Msg::Token(token, ok));
+        if token.is_tracked() || token.slot().is_some() {
+            self.shared.cores[self.core].send(Msg::Token(self.task, token, ok));
         }
     }
 
