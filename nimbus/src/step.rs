@@ -184,7 +184,7 @@ impl State {
             Step::To(status) => {
                 t.status = status;
                 t.version += 1;
-                tell(out, "status", &id, "", format!("{}: {status:?}", t.name));
+                tell(out, "status", &id, "", format!("{} is {}", t.name, status.words()));
                 out.extend([Command::Store(id.clone()), Command::Publish(id)]);
             }
             Step::Stay | Step::Reshape(_) | Step::Remove => {}
