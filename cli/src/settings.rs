@@ -19,7 +19,8 @@ const QUIET: &str = "info,librdkafka=off,rdkafka=off";
 
 /// Sets up logging to stderr; `RUST_LOG` chooses what is said, else `quiet` leaves librdkafka's own lines out.
 pub fn logging(common: &Common, quiet: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(if quiet { QUIET } else { "info" }));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(if quiet { QUIET } else { "info" }));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -105,9 +105,7 @@ impl Upload {
             });
         }
         self.hash.update(data);
-        self.file
-            .write_all(data)
-            .map_err(|e| self.blobs.full(&e))
+        self.file.write_all(data).map_err(|e| self.blobs.full(&e))
     }
 
     /// Checks the checksum and keeps the blob; answers its key and size.
@@ -196,7 +194,10 @@ mod tests {
         let blobs = Blobs::open(&dir.path().join("blobs")).expect("opens");
         let key = hex::encode(Sha256::digest(b"program"));
         let mut upload = blobs.upload(&key).expect("starts");
-        upload.file = File::options().write(true).open("/dev/full").expect("opens");
+        upload.file = File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("opens");
         let status = tonic::Status::from(upload.write(b"program").expect_err("is full"));
         assert_eq!(status.code(), tonic::Code::Internal);
         let text = status.message();

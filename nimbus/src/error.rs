@@ -63,7 +63,9 @@ impl Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let code = match &error {
-            Error::Store { .. } | Error::Disk { .. } | Error::Serve(_) | Error::Config(_) => Code::Internal,
+            Error::Store { .. } | Error::Disk { .. } | Error::Serve(_) | Error::Config(_) => {
+                Code::Internal
+            }
             Error::Blob { .. } => Code::InvalidArgument,
             Error::Refused(Refusal::AlreadyAlive(_)) => Code::AlreadyExists,
             Error::Refused(Refusal::NotAlive(_)) => Code::NotFound,

@@ -47,7 +47,10 @@ impl Bits {
     fn set(&mut self, at: u64) -> (bool, bool) {
         let (block, bit) = (at / 4_096, at % 4_096);
         let before = self.0.len();
-        let words = self.0.entry(block).or_insert_with(|| Box::new([0; BLOCK_WORDS]));
+        let words = self
+            .0
+            .entry(block)
+            .or_insert_with(|| Box::new([0; BLOCK_WORDS]));
         let (word, bit) = (&mut words[(bit / 64) as usize], 1 << (bit % 64));
         let new = *word & bit == 0;
         *word |= bit;

@@ -60,7 +60,9 @@ pub struct Args {
 fn at_least_a_second(text: &str) -> Result<Duration, String> {
     let time = settings::duration(text)?;
     if time < Duration::from_secs(1) {
-        return Err(format!("{text} is below the least of 1s; 60s closes four windows"));
+        return Err(format!(
+            "{text} is below the least of 1s; 60s closes four windows"
+        ));
     }
     Ok(time)
 }
@@ -69,10 +71,15 @@ fn at_least_a_second(text: &str) -> Result<Duration, String> {
 pub fn run(common: &Common, args: &Args) -> Done {
     if let Some(file) = &args.report {
         // Before anything is started, so that no run is in vain.
-        let opened = std::fs::File::options().create(true).append(true).open(file);
+        let opened = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(file);
         opened.map_err(|e| {
             let file = file.display();
-            Failure::Usage(format!("--report {file}: {e}; give a file in a folder that exists and can be written"))
+            Failure::Usage(format!(
+                "--report {file}: {e}; give a file in a folder that exists and can be written"
+            ))
         })?;
     }
     let plan = Plan {

@@ -31,7 +31,11 @@ pub fn run(common: &Common) -> Done {
                 t.executors.to_string(),
                 t.workers.to_string(),
                 output::uptime(t.uptime_secs),
-                if t.health == "ok" { String::new() } else { t.health_reason.clone() },
+                if t.health == "ok" {
+                    String::new()
+                } else {
+                    t.health_reason.clone()
+                },
             ]
         });
         let columns = [

@@ -91,7 +91,12 @@ impl Producer {
     ///
     /// # Errors
     /// No broker answers within the time.
-    pub fn check(&self, servers: &str, topic: &str, most: std::time::Duration) -> Result<(), Error> {
+    pub fn check(
+        &self,
+        servers: &str,
+        topic: &str,
+        most: std::time::Duration,
+    ) -> Result<(), Error> {
         use rdkafka::producer::Producer as _;
         let asked = self.0.client().fetch_metadata(Some(topic), most);
         asked.map(drop).map_err(|e| Error::Unreachable {

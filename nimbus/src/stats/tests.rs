@@ -228,9 +228,15 @@ fn a_component_that_cannot_be_opened_is_told_until_it_is_open() {
     // The error is told once, and holds until the executor is open.
     stats.take(&spec(), &beat(1, vec![bolt(2, 0)]), 2_000);
     let why = stats.unopened("a-1").expect("is not open");
-    assert!(why.contains("executors of \"b\"") && why.contains("no broker answers"), "{why}");
+    assert!(
+        why.contains("executors of \"b\"") && why.contains("no broker answers"),
+        "{why}"
+    );
     let mut open = beat(1, vec![bolt(2, 0)]);
-    open.running = vec![pb::Executor { first_task: 2, last_task: 2 }];
+    open.running = vec![pb::Executor {
+        first_task: 2,
+        last_task: 2,
+    }];
     stats.take(&spec(), &open, 3_000);
     assert_eq!(stats.unopened("a-1"), None);
 }
