@@ -108,7 +108,7 @@ impl Address {
             "embedded" => Scheme::Embedded,
             other => {
                 return Err(problem(format!(
-                    "\"{other}\" is no store: cassandra or embedded"
+                    "\"{other}\" is no store; remedy: cassandra://host:9042 or embedded://host:port"
                 )));
             }
         };
