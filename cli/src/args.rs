@@ -38,6 +38,9 @@ pub struct Common {
     /// Set one configuration key; may be repeated.
     #[arg(short = 'c', global = true, value_name = "KEY=VALUE")]
     pub conf: Vec<String>,
+    /// Let a daemon listen beyond loopback although TLS is not set up (storm.security.insecure).
+    #[arg(long, global = true)]
+    pub insecure: bool,
     /// How answers are printed.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     pub output: Output,

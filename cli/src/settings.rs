@@ -1,5 +1,6 @@
 //! Configuration and logging of one call: the file, then `-c`, then the verb's own flags.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use fulmar_api::Config;
@@ -71,6 +72,25 @@ fn with_port(address: &str) -> String {
     }
 }
 
+/// Refuses an address that others reach, unless they were let in by `--insecure` or `storm.security.insecure`: whoever
+/// reaches a daemon may submit programs, and nothing asks who it is.
+///
+/// # Errors
+/// The address is beyond loopback and nobody said so, or as [`load`].
+pub fn guarded(common: &Common, host: &str) -> Result<(), Failure> {
+    let loopback = match host.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => host == "localhost",
+    };
+    let insecure = common.insecure || load(common)?.bool_or("storm.security.insecure", false)?;
+    if loopback || insecure {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "--host {host} is open to everyone who reaches it, and TLS is not set up: stay on 127.0.0.1, or say --insecure on a network that you trust"
+    )))
+}
+
 /// Where a daemon keeps its files: `--dir`, else a folder below `storm.local.dir`.
 ///
 /// # Errors
@@ -97,5 +117,25 @@ mod tests {
     fn a_host_without_a_port_means_nimbus_own() {
         assert_eq!(with_port("a"), "a:6629");
         assert_eq!(with_port("a:1"), "a:1");
+    }
+
+    #[test]
+    fn an_address_beyond_loopback_wants_a_word() {
+        use crate::args::Cli;
+        use clap::Parser;
+        let common = |words: &[&str]| {
+            let all = ["fulmar", "list"].iter().chain(words);
+            Cli::try_parse_from(all).expect("right words").common
+        };
+        let (plain, open) = (common(&[]), common(&["--insecure"]));
+        let by_key = common(&["-c", "storm.security.insecure=true"]);
+        for host in ["127.0.0.1", "127.1.2.3", "::1", "localhost"] {
+            assert!(guarded(&plain, host).is_ok(), "{host}");
+        }
+        for host in ["0.0.0.0", "10.0.0.7", "::", "nimbus.example"] {
+            let refused = guarded(&plain, host).expect_err(host).to_string();
+            assert!(refused.contains("--insecure"), "{refused}");
+            assert!(guarded(&open, host).is_ok() && guarded(&by_key, host).is_ok());
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::args::Common;
 use crate::client::block_on;
 use crate::failure::{Done, Failure};
 use crate::settings;
-use crate::verbs::nimbus::{ended, listen};
+use crate::verbs::nimbus::{bind, ended};
 use crate::verbs::ui::plainly;
 
 /// Arguments.
@@ -64,7 +64,7 @@ async fn page(asked: Option<u16>) -> Result<TcpListener, Failure> {
     }
     match TcpListener::bind((HOST, settings::UI_PORT)).await {
         Ok(listener) => Ok(listener),
-        Err(_) => listen(HOST, 0).await,
+        Err(_) => bind(HOST, 0).await,
     }
 }
 
@@ -79,7 +79,7 @@ pub fn run(common: &Common, args: &Args) -> Done {
             running: JoinSet::new(),
         };
         let nimbus = format!("{HOST}:{}", args.port);
-        let listener = listen(HOST, args.port).await?;
+        let listener = bind(HOST, args.port).await?;
         let config = NimbusConfig {
             dir: dir.join("nimbus"),
             host: HOST.to_owned(),
@@ -156,7 +156,7 @@ async fn supervisor(
     config.stop_workers = true;
     config.check().map_err(|e| Failure::Usage(e.to_string()))?;
     let port = args.supervisor_port - n;
-    let listener = listen(HOST, port).await?;
+    let listener = bind(HOST, port).await?;
     println!(
         "supervisor {}  {HOST}:{port}, slots {first}-{}",
         n + 1,

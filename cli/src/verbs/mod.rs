@@ -48,7 +48,7 @@ pub fn run(cli: Cli) -> Done {
         Verb::Offsets(args) => offsets::run(common, &args),
         Verb::Broker(args) => broker::run(&args),
         Verb::Store(args) => store::run(common, &args),
-        Verb::Query(args) => query::run(&args),
+        Verb::Query(args) => query::run(common, &args),
         Verb::Ui(args) => ui::run(common, &args),
         Verb::Source(args) => source::run(common, &args),
         Verb::Spot(args) => spot::run(common, &args),

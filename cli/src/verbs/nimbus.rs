@@ -29,7 +29,7 @@ pub struct Args {
 pub fn run(common: &Common, args: &Args) -> Done {
     let dir = settings::dir(common, &args.dir, "nimbus")?;
     block_on(async {
-        let listener = listen(&args.host, args.port).await?;
+        let listener = listen(common, &args.host, args.port).await?;
         let config = NimbusConfig {
             dir,
             host: args.host.clone(),
@@ -41,11 +41,20 @@ pub fn run(common: &Common, args: &Args) -> Done {
     })
 }
 
+/// Binds an address that this call may open, or says what to do.
+///
+/// # Errors
+/// It is open to others and nobody said `--insecure`, or as [`bind`].
+pub async fn listen(common: &Common, host: &str, port: u16) -> Result<TcpListener, Failure> {
+    settings::guarded(common, host)?;
+    bind(host, port).await
+}
+
 /// Binds, or says what to do.
 ///
 /// # Errors
 /// The port is in use, or the address is not this machine's.
-pub async fn listen(host: &str, port: u16) -> Result<TcpListener, Failure> {
+pub async fn bind(host: &str, port: u16) -> Result<TcpListener, Failure> {
     TcpListener::bind((host, port)).await.map_err(|e| {
         Failure::Failed(format!(
             "cannot listen on {host}:{port}: {e}; end the process that holds it, or choose another with --port"

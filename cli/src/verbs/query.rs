@@ -2,6 +2,7 @@
 
 use fulmar_query::QueryConfig;
 
+use crate::args::Common;
 use crate::client::block_on;
 use crate::failure::{Done, Failure};
 use crate::verbs::nimbus::{ended, listen};
@@ -30,9 +31,9 @@ pub struct Args {
 }
 
 /// Runs it until SIGTERM or Ctrl-C.
-pub fn run(args: &Args) -> Done {
+pub fn run(common: &Common, args: &Args) -> Done {
     block_on(async {
-        let listener = listen(&args.host, args.port).await?;
+        let listener = listen(common, &args.host, args.port).await?;
         let address = listener.local_addr().map_err(Failure::here)?;
         let config = QueryConfig {
             bootstrap_servers: args.bootstrap.clone(),

@@ -6,7 +6,7 @@ use crate::args::Common;
 use crate::client::block_on;
 use crate::failure::{Done, Failure};
 use crate::settings;
-use crate::verbs::nimbus::{ended, listen};
+use crate::verbs::nimbus::{bind, ended};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -26,7 +26,7 @@ pub struct Args {
 pub fn run(common: &Common, args: &Args) -> Done {
     let dir = settings::dir(common, &args.dir, "store")?;
     block_on(async {
-        let listener = listen("127.0.0.1", args.port).await?;
+        let listener = bind("127.0.0.1", args.port).await?;
         let address = listener.local_addr().map_err(Failure::here)?;
         let ready = move || println!("store embedded://{address}");
         fulmar_cassandra::embedded::run_telling(&dir, listener, ended(), ready)

@@ -13,7 +13,7 @@ use crate::verbs::nimbus::{ended, listen};
 /// Arguments.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  fulmar supervisor --nimbus 10.0.0.5:6629 --host 10.0.0.7 -c supervisor.slots.ports=[6700,6701]\n  fulmar supervisor --pool m5.large/us-east-1a --life-cycle spot --cpu 800 --memory 16384\n  fulmar supervisor -c supervisor.imds.endpoint=http://169.254.169.254"
+    after_help = "Examples:\n  fulmar supervisor --insecure --nimbus 10.0.0.5:6629 --host 10.0.0.7 -c supervisor.slots.ports=[6700,6701]\n  fulmar supervisor --pool m5.large/us-east-1a --life-cycle spot --cpu 800 --memory 16384\n  fulmar supervisor -c supervisor.imds.endpoint=http://169.254.169.254"
 )]
 pub struct Args {
     /// Address under which others reach this node; without TLS keep it on a network that you trust.
@@ -103,7 +103,7 @@ pub fn run(common: &Common, args: &Args) -> Done {
     placement(&mut config, args);
     config.check().map_err(usage)?;
     block_on(async {
-        let listener = listen(&args.host, args.port).await?;
+        let listener = listen(common, &args.host, args.port).await?;
         fulmar_supervisor::run(config, listener, ended())
             .await
             .map_err(Failure::here)

@@ -33,7 +33,7 @@ pub fn run(common: &Common, args: &Args) -> Done {
         conf: settings::load(common)?,
     };
     block_on(async {
-        let listener = listen(&args.host, args.port).await?;
+        let listener = listen(common, &args.host, args.port).await?;
         let address = listener.local_addr().map_err(Failure::here)?;
         println!("ui http://{address}/{}", plainly());
         fulmar_ui::run(config, listener, ended())
