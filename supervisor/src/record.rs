@@ -101,6 +101,20 @@ impl Folder {
         replace(&self.slot(port), &text)
     }
 
+    /// Forgets everything but the logs, as if the machine had gone: who comes next is another node.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn vanish(&self) -> Result<(), Error> {
+        let id = self.dir.join("node-id");
+        gone(&id, fs::remove_file(&id))?;
+        for below in ["workers", "blobs"] {
+            let path = self.dir.join(below);
+            gone(&path, fs::remove_dir_all(&path))?;
+        }
+        Ok(())
+    }
+
     /// Forgets what a slot held and removes its worker's folder.
     ///
     /// # Errors
@@ -188,6 +202,10 @@ mod tests {
         drop(folder);
         let again = Folder::open(dir.path()).expect("opens");
         assert_eq!(again.node_id().expect("reads"), id);
+        again.vanish().expect("removes");
+        drop(again);
+        let other = Folder::open(dir.path()).expect("opens");
+        assert_ne!(other.node_id().expect("makes one"), id);
     }
 
     #[test]

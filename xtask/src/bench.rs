@@ -15,7 +15,7 @@ pub fn bench(args: &[String]) -> Result<ExitCode> {
     tools::c_compiler()?;
     tools::ensure(tools::BUILD)?;
     run(cargo().args(["build", "--release", "--locked", "-p", "fulmar-bench"]))?;
-    if args.first().is_some_and(|a| a == "start") {
+    if args.first().is_some_and(|a| a == "start" || a == "spot") {
         let programs = ["-p", "fulmar-cli", "-p", "fulmar-examples", "--bins"];
         run(cargo()
             .args(["build", "--release", "--locked"])
