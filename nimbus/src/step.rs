@@ -421,7 +421,11 @@ impl State {
                     t.status = status;
                     t.version += 1;
                     if let Some(shape) = t.wanted.take() {
+                        // Executors that are cut together give slots up, and who held them must hear of it.
+                        let before = State::slots_of(t).into_iter().map(|s| s.node);
+                        let before: std::collections::BTreeSet<_> = before.collect();
                         moves::reshape(t, &shape);
+                        out.extend(before.into_iter().map(Command::Slots));
                     }
                     let text = format!("{}: the new shape applies", t.name);
                     tell(out, "rebalanced", &id, "", text);

@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::batch::{Batch, Settle};
-use crate::limits::OWED_MOST;
+use crate::limits::{OWED_MOST, PARTED_MOST};
 use crate::net::outgoing::Outgoing;
 use crate::shared::{Msg, Remote, Shared, lock};
 use crate::worker::bit_of;
@@ -47,6 +47,8 @@ struct Heard {
     epoch: u64,
     /// Number of its newest frame.
     received: u64,
+    /// Counts its connections: frames of an older one are no news.
+    connection: u64,
 }
 
 /// This worker's links.
@@ -57,6 +59,9 @@ pub struct Net {
     /// Task id → incarnation of its owner; 0: nobody yet.
     owners: RwLock<Vec<u64>>,
     peers: DashMap<u64, Arc<Peer>>,
+    /// Peers that the newest assignment does not name, with what was on its way to them. One that is named again goes on
+    /// with it: the other side counts frames, and would take a fresh start for repetitions.
+    parted: Mutex<BTreeMap<u64, Arc<Peer>>>,
     heard: DashMap<u64, Arc<Mutex<Heard>>>,
     lost: Mutex<Vec<u64>>,
     /// Incarnation → task → tuples: credit of workers that sent something before an assignment named them here.
@@ -84,6 +89,7 @@ impl Net {
             incarnation,
             owners,
             peers: DashMap::new(),
+            parted: Mutex::default(),
             heard: DashMap::new(),
             lost: Mutex::default(),
             owed: Mutex::default(),
@@ -113,15 +119,20 @@ impl Net {
         }
         for (incarnation, address) in peers {
             if *incarnation != self.incarnation && !self.peers.contains_key(incarnation) {
+                let before = lock(&self.parted).remove(incarnation);
+                let (epoch, out) = before.map_or_else(Default::default, |p| {
+                    let out = std::mem::take(&mut *lock(&p.out));
+                    (p.epoch.load(Ordering::Acquire), out)
+                });
                 let peer = Arc::new(Peer {
                     incarnation: *incarnation,
                     address: address.clone(),
-                    out: Mutex::default(),
+                    out: Mutex::new(out),
                     wake: Notify::new(),
                     down: AtomicBool::new(false),
                     connected: AtomicBool::new(false),
                     closed: AtomicBool::new(false),
-                    epoch: AtomicU64::new(0),
+                    epoch: AtomicU64::new(epoch),
                 });
                 let mut owed = lock(&self.owed);
                 for (task, tuples) in owed.remove(incarnation).into_iter().flatten() {
@@ -135,11 +146,22 @@ impl Net {
         self.peers.retain(|incarnation, peer| {
             let named = peers.iter().any(|p| p.0 == *incarnation);
             if !named {
-                peer.closed.store(true, Ordering::Release);
-                peer.wake.notify_one();
+                self.part(peer);
             }
             named
         });
+    }
+
+    /// Ends the link to a peer that no assignment names any more.
+    fn part(&self, peer: &Arc<Peer>) {
+        let mut parted = lock(&self.parted);
+        if parted.len() >= PARTED_MOST {
+            // Incarnations grow with time: the oldest is the least likely to come back.
+            parted.pop_first();
+        }
+        parted.insert(peer.incarnation, peer.clone());
+        peer.closed.store(true, Ordering::Release);
+        peer.wake.notify_one();
     }
 
     /// Nimbus says that these incarnations are lost.
@@ -149,6 +171,7 @@ impl Net {
             if let Some(peer) = peer {
                 self.lose(&peer, "Nimbus says so");
             }
+            lock(&self.parted).remove(incarnation);
         }
     }
 
@@ -267,6 +290,8 @@ impl Net {
         if let Some(peer) = self.peer_of(task) {
             lock(&peer.out).settles(settles);
             peer.wake.notify_one();
+        } else if let Some(peer) = lock(&self.parted).get(&self.owner(task)) {
+            lock(&peer.out).settles(settles);
         }
     }
 }

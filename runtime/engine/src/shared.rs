@@ -1,9 +1,9 @@
 //! What the cores of one worker share, and how other threads speak to a core.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::thread::{JoinHandle, Thread};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::{Receiver, Sender};
@@ -14,12 +14,16 @@ use fulmar_api::error::Error;
 use fulmar_api::token::AckToken;
 use fulmar_api::{Config, TaskId};
 
-use crate::adopt::Place;
+use crate::adopt::Seat;
 use crate::batch::{Batch, Settle};
+use crate::bell::Bell;
+use crate::lanes::Cores;
 use crate::limits::{EMIT_OVERFLOW_TUPLES, ERRORS_KEPT, RETURNED_BATCHES, TASK_QUEUE_TUPLES};
 use crate::outbox::Placement;
 use crate::plan::Plan;
 use crate::stats::TaskStats;
+use crate::sync::Consumer;
+pub use crate::sync::lock;
 use crate::task::NewTask;
 
 /// A task that runs on no core of this worker.
@@ -49,6 +53,8 @@ pub enum Msg {
     Lost(u64),
     /// Bits that belong to living incarnations.
     Live(u64),
+    /// The far end of a ring from another core.
+    Lane(Consumer<Msg>),
     /// The worker ends.
     Exit,
 }
@@ -64,11 +70,10 @@ pub trait Remote: Send + Sync {
     fn consumed(&self, task: TaskId, origin: u64, tuples: usize);
 }
 
-/// The way to one core.
+/// The way to one core for threads that are none; cores have rings between them ([`lanes`](crate::lanes)).
 pub struct CoreHandle {
     tx: Sender<Msg>,
-    thread: Mutex<Option<Thread>>,
-    parked: AtomicBool,
+    pub(crate) bell: Bell,
     /// Batches that this core filled and others emptied.
     pub returned: ArrayQueue<Batch>,
 }
@@ -78,8 +83,7 @@ impl CoreHandle {
     pub fn new(tx: Sender<Msg>) -> Self {
         Self {
             tx,
-            thread: Mutex::default(),
-            parked: AtomicBool::new(false),
+            bell: Bell::new(),
             returned: ArrayQueue::new(RETURNED_BATCHES),
         }
     }
@@ -87,29 +91,17 @@ impl CoreHandle {
     /// Sends to the core and wakes it if it sleeps; what is sent to a core that ended is dropped.
     pub fn send(&self, msg: Msg) {
         let _ = self.tx.send(msg);
-        // The core sets `parked` before it looks at its channel for the last time.
-        fence(Ordering::SeqCst);
-        if self.parked.load(Ordering::Relaxed)
-            && self.parked.swap(false, Ordering::SeqCst)
-            && let Some(thread) = &*lock(&self.thread)
-        {
-            thread.unpark();
-        }
+        self.bell.ring();
+    }
+}
+
+impl Cores<Msg> for Shared {
+    fn introduce(&self, core: usize, end: Consumer<Msg>) {
+        self.cores[core].send(Msg::Lane(end));
     }
 
-    /// Called by the thread that runs the core from now on.
-    pub fn enter(&self) {
-        *lock(&self.thread) = Some(std::thread::current());
-    }
-
-    /// Sleeps until something is sent or the time is over, unless `waiting` says that there is work.
-    pub fn park(&self, time: std::time::Duration, waiting: impl FnOnce() -> bool) {
-        self.parked.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        if !waiting() {
-            std::thread::park_timeout(time);
-        }
-        self.parked.store(false, Ordering::SeqCst);
+    fn bell(&self, core: usize) -> &Bell {
+        &self.cores[core].bell
     }
 }
 
@@ -145,7 +137,7 @@ pub struct Shared {
     /// Receivers of spare cores that no thread runs yet.
     pub(crate) spare: Mutex<Vec<(usize, Receiver<Msg>)>>,
     /// Where the threads of cores leave what others may adopt.
-    pub(crate) places: Mutex<Vec<Arc<Place>>>,
+    pub(crate) seats: Mutex<Vec<Arc<Seat>>>,
     /// Threads of cores.
     pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
     ending: AtomicBool,
@@ -176,7 +168,7 @@ impl Shared {
             cores,
             first_cores,
             spare: Mutex::default(),
-            places: Mutex::default(),
+            seats: Mutex::default(),
             threads: Mutex::default(),
             ending: AtomicBool::new(false),
             remote: OnceLock::new(),
@@ -297,13 +289,6 @@ fn overflow(conf: &Config) -> usize {
     let bytes = conf.int_or("topology.emit.overflow.max", default);
     let bytes = usize::try_from(bytes.unwrap_or(default)).unwrap_or(0);
     (bytes / 128).max(TASK_QUEUE_TUPLES)
-}
-
-/// A lock that a panicking holder does not poison for others: what it guards is always whole.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// The services of one task.

@@ -63,7 +63,7 @@ async fn serve(net: &Net, stream: TcpStream) -> Result<(), String> {
         ));
     }
     let heard = net.heard.entry(from).or_default().clone();
-    let received = {
+    let (received, connection) = {
         let mut heard = lock(&heard);
         if heard.epoch < epoch {
             // It gave this worker up: its settles and credit of before are gone.
@@ -71,7 +71,8 @@ async fn serve(net: &Net, stream: TcpStream) -> Result<(), String> {
             net.forget(from);
             net.found(from);
         }
-        heard.received
+        heard.connection += 1;
+        (heard.received, heard.connection)
     };
     let welcome = Frame::Welcome {
         incarnation: net.incarnation,
@@ -84,13 +85,13 @@ async fn serve(net: &Net, stream: TcpStream) -> Result<(), String> {
         return Err(format!("looks for incarnation {to}"));
     }
     let Frames { read, bytes } = frames;
-    take_in(net, from, &heard, read, bytes, write).await
+    take_in(net, from, (&heard, connection), read, bytes, write).await
 }
 
 async fn take_in(
     net: &Net,
     from: u64,
-    heard: &Mutex<Heard>,
+    (heard, connection): (&Mutex<Heard>, u64),
     mut read: OwnedReadHalf,
     mut bytes: Vec<u8>,
     mut write: OwnedWriteHalf,
@@ -110,6 +111,9 @@ async fn take_in(
             if let Some(number) = number_of(&frame) {
                 let fresh = {
                     let mut heard = lock(heard);
+                    if heard.connection != connection {
+                        return Err("it has connected anew".to_owned());
+                    }
                     let fresh = number > heard.received;
                     heard.received = heard.received.max(number);
                     fresh

@@ -219,6 +219,23 @@ fn credit_of_a_worker_that_no_assignment_named_yet_is_kept_for_it() {
     drop(pair);
 }
 
+#[test]
+fn a_peer_that_is_left_out_of_one_assignment_and_named_by_the_next_is_understood_again() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let pair = pair(40_000, &seen, false, [&one, &two]);
+    until("some acked", || seen.acked.load(Ordering::Relaxed) > 4_000);
+    let (owners, at_a) = (pair.owners.clone(), pair.address_of_a.clone());
+    for peers in [&[][..], &[(1, at_a)]] {
+        pair.net_b.place(owners.clone(), peers);
+    }
+    // Acks that were on their way, and credit, arrive by the new link.
+    until("acked", || seen.acked.load(Ordering::Relaxed) == 40_000);
+    until("credit", || {
+        (1..4).all(|t: usize| pair.a.shared().queued[t].load(Ordering::Relaxed) == 0)
+    });
+    drop(pair);
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
