@@ -92,7 +92,7 @@ impl Spout for Partition {
     }
 
     fn open(&mut self, conf: &Config, context: &TaskContext) -> Result<()> {
-        self.index = i64::from(context.index);
+        self.index = context.task_index as i64;
         self.dir = conf.str_or("partitions.dir", ".")?.into();
         self.start_ms = conf.int_or("partitions.start.ms", 0)?.max(0) as u64;
         self.limit = conf.int_or("partitions.limit", 1_000)?.max(0) as u64;

@@ -212,8 +212,8 @@ impl Cluster {
     pub fn open(&mut self, nodes: &[String]) {
         for id in nodes {
             if let Some(at) = self.index.get(id) {
-                let node = &mut self.nodes[*at as usize].node;
-                node.open = node.keeps && !self.nodes[*at as usize].advised;
+                let seen = &mut self.nodes[*at as usize];
+                seen.node.open = seen.node.keeps && !seen.advised;
             }
         }
     }

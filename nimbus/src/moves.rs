@@ -29,7 +29,7 @@ pub fn finish_moves(state: &mut State, id: &str, now: u64, out: &mut Vec<Command
         return;
     }
     let waits = !held.is_empty();
-    let going: BTreeSet<(i32, i32)> = moves.iter().map(|p| p.executor()).collect();
+    let going: BTreeSet<_> = moves.iter().map(|p| p.executor()).collect();
     let ready = moves.iter().all(|p| {
         let worker = p.target().and_then(|s| state.workers.get(&s));
         worker.is_some_and(|w| w.topology == id && w.ready.contains(&p.executor()))

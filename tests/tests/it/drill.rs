@@ -118,10 +118,10 @@ fn a_drill_beyond_what_is_borne_is_refused_and_a_rehearsal_touches_nothing() {
     assert!(said.contains("every topology bears it"), "{said}");
     for (words, code, wanted) in [
         (&["--random", "3"][..], 2, "1 to 2"),
-        (&["--zone", "mars"], 2, "no living node"),
-        (&["--random", "1", "--notice", "9999"], 2, "3600"),
-        (&["--trace", "/nowhere.csv"], 2, "/nowhere.csv"),
-        (&[], 2, "required"),
+        (&["--zone", "mars"][..], 2, "no living node"),
+        (&["--random", "1", "--notice", "9999"][..], 2, "3600"),
+        (&["--trace", "/nowhere.csv"][..], 2, "/nowhere.csv"),
+        (&[][..], 2, "required"),
     ] {
         let out = drill(&cluster, words);
         let said = String::from_utf8_lossy(&out.stderr).into_owned();

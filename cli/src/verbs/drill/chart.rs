@@ -37,11 +37,12 @@ pub fn page(report: &Report) -> String {
     nodes(&mut out, report);
     for (name, looks) in &report.topologies {
         let _ = write!(out, "<h2>{}</h2>", escape(name));
-        for (title, of) in [
-            ("done a second", (|l| l.rate) as fn(&Look) -> f64),
+        let charts: [(&str, fn(&Look) -> f64); 3] = [
+            ("done a second", |l| l.rate),
             ("pending", |l| l.pending as f64),
             ("latency, ms", |l| l.latency_ms),
-        ] {
+        ];
+        for (title, of) in charts {
             let points: Vec<(f64, f64)> = looks.iter().map(|l| (l.at_s, of(l))).collect();
             line(&mut out, title, &points, &marks(report));
         }

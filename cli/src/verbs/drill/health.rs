@@ -108,6 +108,8 @@ pub struct Outcome {
 
 /// Progress is as usual from this part of the usual rate on.
 const USUAL: f64 = 0.9;
+/// And is in trouble below this one.
+const BAD: f64 = 0.5;
 /// A rate is taken over so long.
 const OVER_S: f64 = 2.0;
 
@@ -141,10 +143,13 @@ pub fn outcome(topology: &str, looks: &[Look], ended_s: f64) -> Outcome {
         .flatten()
         .copied()
         .fold(f64::INFINITY, f64::min);
-    let fine = |i: &usize| {
-        let as_usual = rates[*i].is_some_and(|r| r >= USUAL * usual_rate);
-        after[*i].at_s >= ended_s && after[*i].health == "ok" && as_usual
-    };
+    let ended = |i: &usize| after[*i].at_s >= ended_s;
+    let whole = |i: &usize| after[*i].health == "ok";
+    let at_least = |i: &usize, part: f64| rates[*i].is_some_and(|r| r >= part * usual_rate);
+    // At the end itself all may still be well: what counts is from when on it was never bad again.
+    let bad = |i: &usize| ended(i) && !(whole(i) && at_least(i, BAD));
+    let from = (0..after.len()).rfind(bad).map_or(0, |i| i + 1);
+    let fine = |i: &usize| ended(i) && whole(i) && at_least(i, USUAL);
     Outcome {
         topology: topology.to_owned(),
         usual_rate,
@@ -155,7 +160,7 @@ pub fn outcome(topology: &str, looks: &[Look], ended_s: f64) -> Outcome {
         },
         dip_s: if usual_rate > 0.0 { dip(after) } else { 0.0 },
         failed: last.failed.saturating_sub(start.failed),
-        recovered_s: (0..after.len())
+        recovered_s: (from..after.len())
             .find(fine)
             .map(|i| (after[i].at_s - ended_s).max(0.0)),
     }

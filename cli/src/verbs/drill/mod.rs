@@ -187,13 +187,13 @@ mod tests {
     fn what_contradicts_itself_is_refused() {
         for words in [
             &[][..],
-            &["--random", "2", "--pool", "p"],
-            &["--random", "x"],
-            &["--random", "2", "--notice", "5", "--no-notice"],
-            &["--random", "2", "--speed", "60"],
-            &["--random", "2", "--notice", "4000"],
-            &["--random", "2", "--back", "2h"],
-            &["--random", "2", "--back", "soon"],
+            &["--random", "2", "--pool", "p"][..],
+            &["--random", "x"][..],
+            &["--random", "2", "--notice", "5", "--no-notice"][..],
+            &["--random", "2", "--speed", "60"][..],
+            &["--random", "2", "--notice", "4000"][..],
+            &["--random", "2", "--back", "2h"][..],
+            &["--random", "2", "--back", "soon"][..],
         ] {
             assert!(read(words).is_err(), "{words:?}");
         }

@@ -17,7 +17,11 @@ impl Fleet {
             }
             return;
         };
-        let since = *self.excess_since.get_or_insert(now);
+        // Twice as much is another excess: it has its own time.
+        let known = self
+            .excess_since
+            .filter(|(_, then)| spare <= 2.0 * then + NEAR);
+        let (since, _) = *self.excess_since.insert(known.unwrap_or((now, spare)));
         // What takes the place of a node on demand was ordered for that: no need to wait.
         let replaced = worst.life == Life::OnDemand && self.replaces;
         if self.is_calm() && (replaced || now >= since + self.limits.excess) {

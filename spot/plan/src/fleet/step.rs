@@ -45,7 +45,8 @@ pub struct Fleet {
     pub(super) returns_refused: u32,
     /// A return went well: nodes on demand need not stay.
     pub(super) replaces: bool,
-    pub(super) excess_since: Option<u64>,
+    /// Since when there is too much, and how much it was then.
+    pub(super) excess_since: Option<(u64, f64)>,
     /// Instances that are being let go, since when.
     pub(super) draining: BTreeMap<String, u64>,
 }
@@ -119,7 +120,7 @@ impl Fleet {
             coming.order.pools = came.keys().copied().collect();
             self.refusals = 0;
             self.told = None;
-            came.keys().for_each(|pool| drop(self.closed.remove(pool)));
+            self.closed.retain(|pool, _| !came.contains_key(pool));
         }
         let mut out = Vec::new();
         if self.returning.as_deref() == Some(token) {
