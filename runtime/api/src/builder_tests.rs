@@ -172,3 +172,16 @@ fn values_of_a_description_are_plain_json() {
     let json = t.build().expect("right").spec.conf.to_json();
     assert_eq!(json, r#"{"a.list":[1,"x"]}"#);
 }
+
+#[test]
+fn a_stream_is_subscribed_to_once() {
+    let found = mistakes(|t| {
+        t.spout("s", Lines);
+        t.bolt("b", || Split).shuffle("s").fields("s", ["line"]);
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("subscribes to stream \"default\" of \"s\" 2 times"),
+        "{found:?}"
+    );
+}

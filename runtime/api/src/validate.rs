@@ -1,7 +1,7 @@
 //! Every mistake of a graph at once, each naming what to change.
 //! Pure: no clock, no I/O, no async.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::config::keys;
 use crate::grouping::Grouping;
@@ -143,6 +143,17 @@ fn component(c: &ComponentSpec, out: &mut Vec<String>) {
 }
 
 fn inputs(c: &ComponentSpec, by_id: &HashMap<&str, &ComponentSpec>, out: &mut Vec<String>) {
+    // Storm keeps one subscription for each stream, and silently the last one; two would double every tuple.
+    let mut heard: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for i in &c.inputs {
+        *heard.entry((&i.component, &i.stream)).or_default() += 1;
+    }
+    for ((component, stream), times) in heard.into_iter().filter(|(_, n)| *n > 1) {
+        out.push(format!(
+            "bolt \"{}\" subscribes to stream \"{stream}\" of \"{component}\" {times} times: leave one of them",
+            c.id
+        ));
+    }
     for i in &c.inputs {
         let Some(source) = by_id.get(i.component.as_str()) else {
             let known: Vec<_> = by_id.keys().copied().collect();

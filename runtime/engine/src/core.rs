@@ -4,14 +4,16 @@
 //! and settles for another core go through a ring ([`lanes`](crate::lanes)), those for another worker to
 //! [`Remote`](crate::shared::Remote). Threads that are no cores use the core's channel.
 
+mod deliver;
+
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 use fulmar_api::TaskId;
 use fulmar_api::spout::FailReason;
+use fulmar_api::token::AckToken;
 use rustc_hash::FxBuildHasher;
 
 use crate::adopt::Seat;
@@ -46,6 +48,9 @@ pub struct Core {
     pub(crate) moved: HashMap<TaskId, usize, FxBuildHasher>,
     /// The cores that they were left to.
     pub(crate) children: Vec<usize>,
+    /// Something that was sent to other workers waits for a flush.
+    far: bool,
+    last_flush: Instant,
     idle_rounds: u32,
     next_sweep: u64,
     exit: bool,
@@ -67,6 +72,8 @@ impl Core {
             settles: Vec::new(),
             moved: HashMap::default(),
             children: Vec::new(),
+            far: false,
+            last_flush: Instant::now(),
             idle_rounds: 0,
             next_sweep: 0,
             exit: false,
@@ -110,6 +117,8 @@ impl Core {
             if did {
                 core.idle_rounds = 0;
             } else {
+                core.far |= std::mem::take(&mut turn.far);
+                core.flush_far();
                 core.idle();
             }
         }
@@ -128,7 +137,7 @@ impl Core {
     /// Whether anything but the running group depends on this core's going on.
     pub(crate) fn is_needed(&self) -> bool {
         // The running group was taken out and left an empty one behind.
-        self.lanes.is_held_back() || self.groups.iter().any(|g| !g.tasks.is_empty())
+        self.lanes.is_held_back() || self.far || self.groups.iter().any(|g| !g.tasks.is_empty())
     }
 
     /// The core that the running group goes on with, and the ends of its rings for others to hear.
@@ -179,6 +188,7 @@ impl Core {
         }
         self.at.clear();
         self.deliver(turn);
+        self.flush_far();
         self.settles.clear();
     }
 
@@ -228,14 +238,33 @@ impl Core {
     fn handle(&mut self, msg: Msg, turn: &mut Turn) {
         match msg {
             Msg::Batch(batch) => self.take_in(batch, turn),
+            Msg::Packed(packed) => {
+                let mut batch = turn.spare.pop().unwrap_or_default();
+                match packed.unpack(&mut batch) {
+                    Ok(()) => self.take_in(batch, turn),
+                    Err(error) => {
+                        self.shared.unqueue(packed.to, packed.len);
+                        self.shared.malformed(&packed, &error);
+                        self.far = true;
+                    }
+                }
+            }
             Msg::Settles(settles) => self.route_settles(settles),
             Msg::Wake(task) => match self.task(task) {
                 Some(task) => task.woken = true,
                 None => self.pass_on(task, Msg::Wake(task)),
             },
-            Msg::Token(token, ok) => {
+            Msg::Token(task, token, ok) => {
                 let settles: Vec<_> = token.entries().iter().map(|e| settle_of(e, ok)).collect();
                 self.route_settles(settles);
+                let Some(slot) = token.slot() else { return };
+                match self.task(task) {
+                    Some(task) => task.count_settled(slot, ok),
+                    None => {
+                        let counted = AckToken::default().counted_at(slot);
+                        self.pass_on(task, Msg::Token(task, counted, ok));
+                    }
+                }
             }
             Msg::Start(new) => self.start(*new),
             Msg::Run(task) => match self.task(task) {
@@ -354,149 +383,6 @@ impl Core {
             .fail_all(FailReason::WorkerLost, &mut task.settled);
         task.stop(turn);
         self.deliver(turn);
-    }
-
-    /// Delivers what the tasks of a turn have made ready.
-    fn deliver(&mut self, turn: &mut Turn) {
-        for batch in std::mem::take(&mut self.held) {
-            self.take_in(batch, turn);
-        }
-        if !turn.ready.is_empty() {
-            let mut ready = std::mem::take(&mut turn.ready);
-            turn.ready_tuples = 0;
-            for batch in ready.drain(..) {
-                self.send(batch);
-            }
-            turn.ready = ready;
-        }
-        if !turn.settles.is_empty() {
-            let mut settles = std::mem::take(&mut turn.settles);
-            self.route_some(&mut settles);
-            turn.settles = settles;
-        }
-    }
-
-    /// Sends a batch on its way, behind everything that was sent to its task from here before.
-    pub(crate) fn send(&mut self, batch: Batch) {
-        let to = batch.to;
-        if self.shared.cycle_full(&batch) {
-            self.shared.drop_tuples("cycle_full", batch.len);
-            return self.route_settles(batch.fails(0).collect());
-        }
-        self.shared.queued[to as usize].fetch_add(batch.len, Ordering::Relaxed);
-        let home = if self.owns(to) {
-            Some(self.index)
-        } else {
-            self.shared.core(to)
-        };
-        match (home, self.shared.remote.get()) {
-            (Some(core), _) if core == self.index => self.send_here(batch),
-            (Some(core), _) => self.tell(core, Msg::Batch(batch)),
-            (None, Some(remote)) => remote.send_batch(batch),
-            (None, None) => {
-                self.shared.unqueue(to, batch.len);
-                self.shared.drop_tuples("misrouted", batch.len);
-                self.route_settles(batch.fails(0).collect());
-            }
-        }
-    }
-
-    fn send_here(&mut self, batch: Batch) {
-        let to = batch.to;
-        if let Some(task) = self.task(to) {
-            task.inbox.push_back(batch);
-        } else if self.moved.contains_key(&to) {
-            self.pass_on(to, Msg::Batch(batch));
-        } else if self.at.contains_key(&to) {
-            self.held.push(batch);
-        } else {
-            self.early.push(batch);
-        }
-    }
-
-    /// A batch that came from elsewhere: its task may have gone meanwhile.
-    fn take_in(&mut self, batch: Batch, turn: &mut Turn) {
-        let to = batch.to;
-        if let Some(task) = self.task(to) {
-            task.inbox.push_back(batch);
-        } else if self.moved.contains_key(&to) {
-            self.pass_on(to, Msg::Batch(batch));
-        } else {
-            // Its tuples fail now, so that their spouts emit them again.
-            self.shared.drop_tuples("misrouted", batch.len);
-            self.route_settles(batch.fails(0).collect());
-            turn.executed(batch);
-        }
-    }
-
-    fn route_settles(&mut self, mut settles: Vec<Settle>) {
-        self.route_some(&mut settles);
-    }
-
-    /// Sends settles to the cores and workers of their spouts, and empties the list.
-    fn route_some(&mut self, settles: &mut Vec<Settle>) {
-        // Core (none: another worker) → its settles; there are few cores.
-        let mut away: Vec<(Option<usize>, Vec<Settle>)> = Vec::new();
-        // Settles of one spout follow each other: its place is looked up once.
-        let mut last: Option<(TaskId, Option<usize>)> = None;
-        for s in settles.drain(..) {
-            let core = match last {
-                Some((task, core)) if task == s.spout_task => core,
-                _ => self.core_of_spout(s.spout_task),
-            };
-            last = Some((s.spout_task, core));
-            if core == Some(self.index) {
-                self.settles.push(s);
-                continue;
-            }
-            match away.iter_mut().find(|a| a.0 == core) {
-                Some(found) => found.1.push(s),
-                None => away.push((core, vec![s])),
-            }
-        }
-        for (core, settles) in away {
-            match (core, self.shared.remote.get()) {
-                (Some(core), _) => self.tell(core, Msg::Settles(settles)),
-                (None, Some(remote)) => remote.send_settles(settles),
-                // Its spout has gone, and the ledger with it.
-                (None, None) => {}
-            }
-        }
-    }
-
-    /// Where a spout's ledger is: on this core, another one, or (none) in another worker. One that
-    /// this core should have and has not has gone; its settles end where they are applied.
-    fn core_of_spout(&self, task: TaskId) -> Option<usize> {
-        if self.owns(task) {
-            return Some(self.index);
-        }
-        let moved = self.moved.get(&task).copied();
-        moved.or_else(|| self.shared.core(task))
-    }
-
-    fn apply_settles(&mut self, now_ms: u64) -> bool {
-        if self.settles.is_empty() {
-            return false;
-        }
-        let mut settles = std::mem::take(&mut self.settles);
-        for part in settles.chunk_by(|a, b| a.spout_task == b.spout_task) {
-            let id = part[0].spout_task;
-            let Some(task) = self.task(id) else {
-                // It may have been left to a core of its own since.
-                self.pass_on(id, Msg::Settles(part.to_vec()));
-                continue;
-            };
-            for s in part {
-                if s.ok && s.value == 0 {
-                    task.ledger.reset_timeout(s.root, now_ms);
-                } else {
-                    task.ledger.apply(s, &mut task.settled);
-                }
-            }
-        }
-        settles.clear();
-        self.settles = settles;
-        true
     }
 
     /// Spins for a while, then sleeps until something is due or sent.

@@ -90,3 +90,23 @@ pub const PEER_SILENT_MS: u64 = 1_000;
 
 /// An idle link says so this often, in milliseconds.
 pub const PING_MS: u64 = 200;
+
+/// Memory that an encoder keeps from one frame to the next.
+pub const SCRATCH_MOST: usize = 1 << 20;
+
+/// Tuples queued at one task of another worker above which its senders are not called: a round trip
+/// between threads and sockets takes 100 µs to 1 ms, in which a core emits 10,000 tuples.
+pub const REMOTE_QUEUE_TUPLES: usize = 4 * TASK_QUEUE_TUPLES;
+
+/// Bytes that wait for a socket above which its thread is woken at once; what is less waits until
+/// the core has nothing else to do, or for [`FLUSH_US`].
+pub const FLUSH_BYTES: usize = 128 << 10;
+
+/// How long what a core sends to other workers waits for more, in microseconds, while the core works.
+pub const FLUSH_US: u64 = 200;
+
+/// Bytes received after which a peer's frames are confirmed, if not after [`CONFIRM_MS`].
+pub const CONFIRM_BYTES: usize = 256 << 10;
+
+/// How long frames that have arrived stay unconfirmed, in milliseconds.
+pub const CONFIRM_MS: u64 = 5;

@@ -18,7 +18,11 @@ use crate::adopt::Seat;
 use crate::batch::{Batch, Settle};
 use crate::bell::Bell;
 use crate::lanes::Cores;
-use crate::limits::{EMIT_OVERFLOW_TUPLES, ERRORS_KEPT, RETURNED_BATCHES, TASK_QUEUE_TUPLES};
+use crate::limits::{
+    EMIT_OVERFLOW_TUPLES, ERRORS_KEPT, REMOTE_QUEUE_TUPLES, RETURNED_BATCHES, TASK_QUEUE_TUPLES,
+};
+use crate::net::frame::NotAFrame;
+use crate::net::packed::Packed;
 use crate::outbox::Placement;
 use crate::plan::Plan;
 use crate::stats::TaskStats;
@@ -33,12 +37,14 @@ pub const NOWHERE: u32 = u32::MAX;
 pub enum Msg {
     /// Tuples for a task of this core.
     Batch(Batch),
+    /// Tuples from another worker, as they came.
+    Packed(Box<Packed>),
     /// Settles for spouts of this core.
     Settles(Vec<Settle>),
     /// Somebody called a task's waker.
     Wake(TaskId),
     /// A kept token, settled by another thread.
-    Token(AckToken, bool),
+    Token(TaskId, AckToken, bool),
     /// A new task: made, opened or prepared here; runs when it is given the floor.
     Start(Box<NewTask>),
     /// A standby task becomes the owner.
@@ -68,6 +74,8 @@ pub trait Remote: Send + Sync {
     /// Tuples that came from the worker `origin` for `task` were executed: gives their credit back to whoever
     /// sent them, whoever owns the sending task by now.
     fn consumed(&self, task: TaskId, origin: u64, tuples: usize);
+    /// What was sent so far goes out now: the sender has nothing else to do, or has worked for long.
+    fn flush(&self);
 }
 
 /// The way to one core for threads that are none; cores have rings between them ([`lanes`](crate::lanes)).
@@ -251,7 +259,32 @@ impl Shared {
     pub fn load(&self, task: TaskId) -> f64 {
         let queued = self.queued.get(task as usize);
         let queued = queued.map_or(0, |q| q.load(Ordering::Relaxed));
-        (queued as f64 / TASK_QUEUE_TUPLES as f64).min(1.0)
+        (queued as f64 / self.window(task) as f64).min(1.0)
+    }
+
+    /// Tuples that may be queued for a task before its senders are held back.
+    fn window(&self, task: TaskId) -> usize {
+        if self.core(task).is_some() {
+            TASK_QUEUE_TUPLES
+        } else {
+            REMOTE_QUEUE_TUPLES
+        }
+    }
+
+    /// Whether a task may be sent more.
+    #[inline]
+    pub fn has_room(&self, task: TaskId) -> bool {
+        let queued = self.queued[task as usize].load(Ordering::Relaxed);
+        queued < TASK_QUEUE_TUPLES || queued < self.window(task)
+    }
+
+    /// A batch that cannot be read, though the peer speaks this version: its roots will time out.
+    pub(crate) fn malformed(&self, packed: &Packed, error: &NotAFrame) {
+        tracing::error!(peer = packed.origin, task = packed.to, %error, "dropped a batch");
+        self.drop_tuples("malformed", packed.len);
+        if let Some(remote) = self.remote.get() {
+            remote.consumed(packed.to, packed.origin, packed.len);
+        }
     }
 
     /// Counts tuples that were dropped, with the reason.
@@ -309,8 +342,8 @@ impl TaskServices for Services {
     }
 
     fn settle(&self, token: AckToken, ok: bool) {
-        if token.is_tracked() {
-            self.shared.cores[self.core].send(Msg::Token(token, ok));
+        if token.is_tracked() || token.slot().is_some() {
+            self.shared.cores[self.core].send(Msg::Token(self.task, token, ok));
         }
     }
 

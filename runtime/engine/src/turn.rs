@@ -11,7 +11,7 @@ use fulmar_api::TaskId;
 
 use crate::adopt::Seat;
 use crate::batch::{Batch, Settle};
-use crate::limits::{CYCLE_QUEUE_TUPLES, RECYCLED_BATCHES, TASK_QUEUE_TUPLES};
+use crate::limits::{CYCLE_QUEUE_TUPLES, RECYCLED_BATCHES};
 use crate::shared::Shared;
 
 /// The way out of the tasks of one core.
@@ -30,6 +30,8 @@ pub struct Turn {
     pub settles: Vec<Settle>,
     /// Emptied batches to use again.
     pub spare: Vec<Batch>,
+    /// Something waits for a flush to other workers.
+    pub far: bool,
     /// Where the core lies meanwhile.
     seat: Arc<Seat>,
 }
@@ -45,6 +47,7 @@ impl Turn {
             ready_tuples: 0,
             settles: Vec::new(),
             spare: Vec::new(),
+            far: false,
             seat,
         }
     }
@@ -68,6 +71,7 @@ impl Turn {
         if origin > 0 {
             if let Some(remote) = self.shared.remote.get() {
                 remote.consumed(batch.to, origin, batch.len);
+                self.far = true;
             }
         } else if let Some(home) = self.shared.core(batch.from).filter(|c| *c != self.core) {
             // The core that fills batches gets them back; what does not fit is freed.
@@ -105,8 +109,7 @@ impl Turn {
     fn overflow(&mut self) {
         let room = |shared: &Shared, batch: &Batch| {
             // What closes a cycle is refused when its queue is full, and never waits.
-            shared.plan.is_back(batch.edge)
-                || shared.queued[batch.to as usize].load(Ordering::Relaxed) < TASK_QUEUE_TUPLES
+            shared.plan.is_back(batch.edge) || shared.has_room(batch.to)
         };
         let seat = self.seat.clone();
         while self.ready_tuples > self.shared.overflow / 2 && !self.shared.is_ending() {

@@ -255,7 +255,7 @@ mod tests {
             ..Report::default()
         };
         report.topologies.insert("t".into(), vec![Look::default()]);
-        let mut check = |report: &Report| {
+        let check = |report: &Report| {
             let mut found = Vec::new();
             misfits(
                 "",
