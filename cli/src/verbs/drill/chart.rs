@@ -137,7 +137,10 @@ fn line(out: &mut String, title: &str, points: &[(f64, f64)], marks: &[(f64, &st
         zero = y(0.0),
         right = WIDTH - 10.0,
     );
-    for (at, colour) in marks.iter().filter(|(at, _)| (from..=to).contains(at)) {
+    for (at, colour) in marks
+        .iter()
+        .filter(|(at, _)| !points.is_empty() && (from..=to).contains(at))
+    {
         let _ = write!(
             out,
             "<line x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"{TOP}\" y2=\"{1:.1}\" stroke=\"{colour}\" stroke-dasharray=\"4 3\"/>",

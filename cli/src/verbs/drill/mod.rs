@@ -53,9 +53,9 @@ pub struct Kill {
     /// From its end until a node comes back, as a new and empty one: 30s, 2m, or never. A recording says it itself.
     #[arg(long, default_value = "30s", value_parser = back)]
     pub back: Back,
-    /// A recording is played so many times faster.
-    #[arg(long, default_value_t = 60.0, requires = "trace")]
-    pub speed: f64,
+    /// A recording is played so many times faster; default: 60.
+    #[arg(long)]
+    pub speed: Option<f64>,
     /// Take more than the topologies bear.
     #[arg(long)]
     pub force: bool,
@@ -140,6 +140,10 @@ impl Kill {
                 HOUR.as_secs()
             ))
         };
+        if self.speed.is_some() && self.whom.trace.is_none() {
+            let text = "--speed is for a recording: name it with --trace FILE";
+            return Err(Failure::Usage(text.to_owned()));
+        }
         match (self.notice(), self.back.0) {
             (Some(d), _) if d > HOUR => Err(too_long("--notice", d)),
             (_, Some(d)) if d > HOUR => Err(too_long("--back", d)),

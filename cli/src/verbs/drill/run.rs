@@ -89,7 +89,8 @@ impl<'a> Drill<'a> {
             }
             (None, Some(file)) => {
                 let tracks = files::tracks(file)?;
-                let strikes = drill::follow(&tracks, &nodes, kill.speed).map_err(refused)?;
+                let strikes =
+                    drill::follow(&tracks, &nodes, kill.speed.unwrap_or(60.0)).map_err(refused)?;
                 strikes
                     .into_iter()
                     .map(|s| (s.at_s, Whom::Strike(s)))
