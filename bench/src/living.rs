@@ -67,74 +67,82 @@ pub fn run(quick: bool) -> Result<Vec<Figure>> {
         vanished.push(one(&few, 1, false)?);
     }
     let mass = [one(&many, 20, true)?];
+    Ok(figures(&noticed, &vanished, &mass))
+}
+
+/// What the runs with a notice, without one, and of half the nodes say.
+fn figures(noticed: &[Found], vanished: &[Found], mass: &[Found]) -> Vec<Figure> {
+    const NOTICE: &str =
+        "5 supervisor processes, 4 workers, 8 partitions, no state; from the notice's file on";
+    const PLAIN: &str =
+        "kill -9 of a supervisor and its workers; until every partition is on time again";
+    const HALF: &str = "40 supervisor processes, 20 workers, 20 nodes noticed at one instant and gone when drained";
     let build = if cfg!(debug_assertions) {
         "debug build; "
     } else {
         ""
     };
-    let figure = |name: &str, of: &[Found], value: fn(&Found) -> f64, unit, note: &str| Figure {
+    type Row<'a> = (
+        &'a str,
+        &'a [Found],
+        fn(&Found) -> f64,
+        &'static str,
+        &'a str,
+    );
+    let rows: [Row<'_>; 9] = [
+        (
+            "notice/replaced_ms",
+            noticed,
+            |f| f.replaced_ms,
+            "ms",
+            NOTICE,
+        ),
+        ("notice/drained_ms", noticed, |f| f.drained_ms, "ms", NOTICE),
+        (
+            "notice/failed",
+            noticed,
+            |f| f.failed,
+            "tuples",
+            "failed at their spout and emitted again",
+        ),
+        (
+            "notice/lost",
+            noticed,
+            |f| f.lost,
+            "tuples",
+            "never arrived",
+        ),
+        (
+            "notice/dip_ms",
+            noticed,
+            |f| f.dip_ms,
+            "ms",
+            "largest pause of a partition, 20 ms between its records",
+        ),
+        (
+            "no_notice/recovered_ms",
+            vanished,
+            |f| f.recovered_ms,
+            "ms",
+            PLAIN,
+        ),
+        (
+            "no_notice/lost",
+            vanished,
+            |f| f.lost,
+            "tuples",
+            "never arrived",
+        ),
+        ("mass20of40/lost", mass, |f| f.lost, "tuples", HALF),
+        ("mass20of40/drained_ms", mass, |f| f.drained_ms, "ms", HALF),
+    ];
+    let figure = |(name, of, value, unit, note): Row<'_>| Figure {
         name: format!("spot/{name}"),
         runs: of.iter().map(value).collect(),
         unit,
         note: format!("{build}{note}"),
     };
-    let notice =
-        "5 supervisor processes, 4 workers, 8 partitions, no state; from the notice's file to";
-    let plain = "kill -9 of a supervisor and its workers; ";
-    let half = "40 supervisor processes, 20 workers, 20 of the nodes noticed at one instant and gone when drained";
-    Ok(vec![
-        figure(
-            "notice/replaced_ms",
-            &noticed,
-            |f| f.replaced_ms,
-            "ms",
-            &format!("{notice} the new owners' floor"),
-        ),
-        figure(
-            "notice/drained_ms",
-            &noticed,
-            |f| f.drained_ms,
-            "ms",
-            &format!("{notice} nothing left"),
-        ),
-        figure(
-            "notice/failed",
-            &noticed,
-            |f| f.failed,
-            "tuples",
-            "failed at their spout and emitted again",
-        ),
-        figure(
-            "notice/lost",
-            &noticed,
-            |f| f.lost,
-            "tuples",
-            "never arrived",
-        ),
-        figure(
-            "notice/dip_ms",
-            &noticed,
-            |f| f.dip_ms,
-            "ms",
-            "largest pause of a partition, 20 ms between its records",
-        ),
-        figure(
-            "no_notice/recovered_ms",
-            &vanished,
-            |f| f.recovered_ms,
-            "ms",
-            &format!("{plain}until every partition is on time again"),
-        ),
-        figure(
-            "no_notice/lost",
-            &vanished,
-            |f| f.lost,
-            "tuples",
-            &format!("{plain}never arrived"),
-        ),
-        figure("mass20of40/lost", &mass, |f| f.lost, "tuples", half),
-        figure("mass20of40/drained_ms", &mass, |f| f.drained_ms, "ms", half),
-    ])
+    rows.into_iter().map(figure).collect()
 }
 
 /// One run: so many of the nodes that hold work go, with a notice or without.

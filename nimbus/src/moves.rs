@@ -34,18 +34,7 @@ pub fn finish_moves(state: &mut State, id: &str, now: u64, out: &mut Vec<Command
         let worker = p.target().and_then(|s| state.workers.get(&s));
         worker.is_some_and(|w| w.topology == id && w.ready.contains(&p.executor()))
     });
-    let urgent = moves.iter().any(|p| is_urgent(state, &p.node, now));
-    let since = moves
-        .iter()
-        .filter_map(|p| state.workers.get(&p.target()?))
-        .map(|w| w.since)
-        .max();
-    let overdue = since.is_some_and(|s| now.saturating_sub(s) > MOVE_MOST_MS);
-    // A target that never registered cannot be given anything.
-    let registered = moves
-        .iter()
-        .all(|p| p.target().is_some_and(|s| state.workers.contains_key(&s)));
-    if !(ready || registered && (urgent || overdue)) {
+    if !ready && !may_not_wait(state, &moves, now) {
         return;
     }
     let Some(t) = state.topologies.get_mut(id) else {
@@ -87,6 +76,22 @@ pub fn finish_moves(state: &mut State, id: &str, now: u64, out: &mut Vec<Command
     // What was left is free for those who lack something; and it may have to move on.
     state.room_changed(None);
     state.lay_again(id, Why::Need);
+}
+
+/// Whether moves are made though not all new owners are open: a target that never registered cannot be given
+/// anything.
+fn may_not_wait(state: &State, moves: &[&Placed], now: u64) -> bool {
+    let urgent = moves.iter().any(|p| is_urgent(state, &p.node, now));
+    let since = moves
+        .iter()
+        .filter_map(|p| state.workers.get(&p.target()?))
+        .map(|w| w.since)
+        .max();
+    let overdue = since.is_some_and(|s| now.saturating_sub(s) > MOVE_MOST_MS);
+    let registered = moves
+        .iter()
+        .all(|p| p.target().is_some_and(|s| state.workers.contains_key(&s)));
+    registered && (urgent || overdue)
 }
 
 /// Whether a replacement is only prepared: its node was advised, not sentenced.
