@@ -70,25 +70,29 @@ pub fn run(quick: bool) -> Result<Vec<Figure>> {
     Ok(figures(&noticed, &vanished, &mass))
 }
 
+/// What is measured on which runs.
+type Row<'a> = (
+    &'a str,
+    &'a [Found],
+    fn(&Found) -> f64,
+    &'static str,
+    &'a str,
+);
+
+const NOTICE: &str =
+    "5 supervisor processes, 4 workers, 8 partitions, no state; from the notice's file on";
+const PLAIN: &str =
+    "kill -9 of a supervisor and its workers; until every partition is on time again";
+const HALF: &str =
+    "40 supervisor processes, 20 workers, 20 nodes noticed at one instant and gone when drained";
+
 /// What the runs with a notice, without one, and of half the nodes say.
 fn figures(noticed: &[Found], vanished: &[Found], mass: &[Found]) -> Vec<Figure> {
-    const NOTICE: &str =
-        "5 supervisor processes, 4 workers, 8 partitions, no state; from the notice's file on";
-    const PLAIN: &str =
-        "kill -9 of a supervisor and its workers; until every partition is on time again";
-    const HALF: &str = "40 supervisor processes, 20 workers, 20 nodes noticed at one instant and gone when drained";
     let build = if cfg!(debug_assertions) {
         "debug build; "
     } else {
         ""
     };
-    type Row<'a> = (
-        &'a str,
-        &'a [Found],
-        fn(&Found) -> f64,
-        &'static str,
-        &'a str,
-    );
     let rows: [Row<'_>; 9] = [
         (
             "notice/replaced_ms",
