@@ -4,6 +4,7 @@
 //! Pure: no clock, no I/O, no async.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::limits::DRILL_MOST_MS;
 
@@ -23,6 +24,19 @@ pub struct Order {
 }
 
 impl Order {
+    /// Reads one. Only an object is an order: a list would be read as one too, and an empty one ends the node.
+    ///
+    /// # Errors
+    /// It is no object, or its fields are others.
+    pub fn read(value: Value) -> Result<Order, String> {
+        if !value.is_object() {
+            return Err(format!(
+                "an order is an object such as {{\"notice_ms\": 120000}}, not {value}"
+            ));
+        }
+        serde_json::from_value(value).map_err(|e| e.to_string())
+    }
+
     /// Why it cannot be.
     ///
     /// # Errors
@@ -84,15 +98,16 @@ mod tests {
     #[test]
     fn what_is_not_an_order_is_refused() {
         for text in [
-            "",
             "[]",
+            "null",
             r#"{"notice":1}"#,
             r#"{"notice_ms":-1}"#,
             r#"{"notice_ms":"2m"}"#,
         ] {
-            assert!(serde_json::from_str::<Order>(text).is_err(), "{text}");
+            let value = serde_json::from_str(text).expect("is JSON");
+            assert!(Order::read(value).is_err(), "{text}");
         }
-        let empty: Order = serde_json::from_str("{}").expect("means at once, for good");
+        let empty = Order::read(serde_json::json!({})).expect("means at once, for good");
         assert_eq!(empty.notice_ms, None);
     }
 }

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::drill::{Drill, Order};
@@ -62,13 +62,16 @@ fn refused(status: StatusCode, text: String) -> Response {
 
 /// Orders a drill. The body must be said to be JSON, which no browser does from another site's page without
 /// asking first.
-async fn drill(State(pages): Shown, order: Result<Json<Order>, JsonRejection>) -> Response {
+async fn drill(State(pages): Shown, order: Result<Json<Value>, JsonRejection>) -> Response {
     if !pages.drills {
         let text = "drills are not allowed here: set supervisor.drill.enable to true on this node";
         return refused(StatusCode::FORBIDDEN, text.to_owned());
     }
     let order = match order {
-        Ok(Json(order)) => order,
+        Ok(Json(value)) => match Order::read(value) {
+            Ok(order) => order,
+            Err(text) => return refused(StatusCode::BAD_REQUEST, text),
+        },
         Err(e) => return refused(e.status(), e.body_text()),
     };
     if let Err(text) = order.check() {
