@@ -97,7 +97,7 @@ fn within(plan: &Plan, dir: &Path, stop: &Arc<AtomicBool>) -> Result<Report, Fai
     let children = Arc::new(Children::new(&dir.join("logs"), dump.clone())?);
     let started = Instant::now();
     let cluster = start(plan, dir, &children)?;
-    submit(&cluster, plan)?;
+    submit(&cluster, plan, scene.start_ms)?;
     let watch = Watch::start(&cluster.kafka, PARTITIONS, dump.clone())?;
     let span = plan.run_for.as_millis() as i64 * SPEED;
     let before = scene.incident.from_ms - span * 30 / 100;
@@ -156,13 +156,17 @@ fn start(plan: &Plan, dir: &Path, children: &Children) -> Result<Cluster, Failur
     Ok(cluster)
 }
 
-fn submit(cluster: &Cluster, plan: &Plan) -> Result<(), Failure> {
+fn submit(cluster: &Cluster, plan: &Plan, start_ms: i64) -> Result<(), Failure> {
     let mut conf = vec![
         format!("kafka.bootstrap.servers={}", cluster.kafka),
         format!("wifi.store={}", cluster.store),
         // A quarter of an hour of event time is fifteen seconds here: more than a failover takes.
         "aggregation.gap.ms=900000".to_owned(),
         "aggregation.idle.ms=15000".to_owned(),
+        // What lies in the future is judged by the time that the run has reached.
+        format!("demo.clock.event.ms={start_ms}"),
+        format!("demo.clock.wall.ms={}", now_ms()),
+        format!("demo.clock.speed={SPEED}"),
     ];
     conf.extend(plan.sabotage.iter().map(|s| format!("demo.sabotage={s}")));
     for name in crate::verbs::topology::SHIPPED {

@@ -58,6 +58,8 @@ struct Heard {
     received: u64,
     /// Counts its connections: frames of an older one are no news.
     connection: u64,
+    /// Its last connection ended with a goodbye: everything was confirmed, and its end is no loss.
+    goodbye: bool,
 }
 
 /// This worker's links.
@@ -198,14 +200,19 @@ impl Net {
         peer.wake.notify_one();
     }
 
-    /// Nimbus says that these incarnations are lost.
+    /// Nimbus says that these incarnations are lost. The assignment that says so has often parted them from us already: who
+    /// took over is named in it instead.
     pub fn declare_lost(&self, incarnations: &[u64]) {
         for incarnation in incarnations {
-            let peer = self.peers.get(incarnation).map(|p| p.clone());
-            if let Some(peer) = peer {
+            let named = self.peers.get(incarnation).map(|p| p.clone());
+            let parted = lock(&self.parted).remove(incarnation);
+            let retired = self
+                .heard
+                .get(incarnation)
+                .is_some_and(|h| lock(&h).goodbye);
+            if let Some(peer) = named.or(parted.filter(|_| !retired)) {
                 self.lose(&peer, "Nimbus says so");
             }
-            lock(&self.parted).remove(incarnation);
         }
     }
 

@@ -1,12 +1,11 @@
 //! The topology's bolts: decode and refuse, and one estimator of each kind.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use fulmar::api::context::TaskContext;
 use fulmar::prelude::*;
 use fulmar_proto::wifi::{Kind, Source, Telemetry};
 use prost::Message;
 
+use crate::clock::Clock;
 use crate::decode::{Reject, decode};
 use crate::estimate::estimate;
 use crate::late::Lateness;
@@ -14,18 +13,12 @@ use crate::late::Lateness;
 /// Stream of refused records, ready for the Kafka bolt.
 pub const REJECTED: &str = "rejected";
 
-/// The clock, in ms since the epoch.
-pub fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as i64)
-}
-
 /// Checks each record; good ones go on as they are, bad ones to the stream of refusals, counted by reason.
 #[derive(Default)]
 pub struct Decode {
     context: Option<TaskContext>,
     lateness: Lateness,
+    clock: Clock,
 }
 
 impl BasicBolt for Decode {
@@ -37,6 +30,7 @@ impl BasicBolt for Decode {
     fn prepare(&mut self, conf: &Config, context: &TaskContext) -> Result<()> {
         self.context = Some(context.clone());
         self.lateness = Lateness::from_conf(conf)?;
+        self.clock = Clock::from_conf(conf)?;
         Ok(())
     }
 
@@ -44,7 +38,7 @@ impl BasicBolt for Decode {
         let value = input.get("value")?.clone();
         let at = |field: &str| input.get(field).cloned();
         let watermark = input.int("watermark")?;
-        let checked = decode(input.bytes("value")?, now_ms());
+        let checked = decode(input.bytes("value")?, self.clock.now_ms());
         match checked.and_then(|t| self.lateness.check(t.time_ms, watermark)) {
             Ok(()) => out.emit([
                 value,

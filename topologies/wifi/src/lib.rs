@@ -5,13 +5,14 @@
 //! * [`model`]: what of both is fitted; [`trees`], [`grow`]: forests and how they grow (pure).
 //! * [`estimate`]: the three estimates, each with its classifier (pure).
 //! * [`decode`], [`late`]: bytes to telemetry, or the reason why not (pure).
-//! * [`bolts`], [`topology`]: the same as a topology.
+//! * [`bolts`], [`topology`]: the same as a topology; [`clock`]: what it takes for the future.
 //! * [`world`]: what any source of telemetry can be asked; [`generator`]: simulated organisations (pure);
 //!   [`replay`]: recorded ones.
 
 pub mod air;
 pub mod bolts;
 pub mod cause;
+pub mod clock;
 pub mod decode;
 pub mod estimate;
 pub mod generator;

@@ -89,6 +89,7 @@ async fn serve(net: &Net, stream: TcpStream) -> Result<(), String> {
             net.found(from);
         }
         heard.connection += 1;
+        heard.goodbye = false;
         (heard.received, heard.connection)
     };
     let welcome = Frame::Welcome {
@@ -125,6 +126,7 @@ async fn take_in(
         while let Some((frame, used)) = frame::decode(&bytes[at..]).map_err(|e| e.to_string())? {
             at += used;
             if let Frame::Goodbye = frame {
+                lock(heard).goodbye = true;
                 return Ok(());
             }
             if let Some(number) = number_of(&frame) {

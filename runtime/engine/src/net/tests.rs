@@ -20,6 +20,8 @@ struct Seen {
     executed: AtomicUsize,
     acked: AtomicUsize,
     failed: AtomicUsize,
+    /// Of these, because a worker was lost.
+    lost: AtomicUsize,
 }
 
 struct Numbers(i64, i64, Arc<Seen>);
@@ -43,7 +45,9 @@ impl Spout for Numbers {
         Ok(())
     }
 
-    fn fail(&mut self, _: MessageId, _: FailReason) -> Result<()> {
+    fn fail(&mut self, _: MessageId, why: FailReason) -> Result<()> {
+        let lost = usize::from(why == FailReason::WorkerLost);
+        self.2.lost.fetch_add(lost, Ordering::Relaxed);
         self.2.failed.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -296,6 +300,41 @@ fn a_peer_that_dies_fails_at_once_what_it_held() {
     until("failed", || seen.failed.load(Ordering::Relaxed) == 100);
     assert_eq!(pair.net_a.take_lost(), [2]);
     drop((pair.b, pair.net_b));
+}
+
+#[test]
+fn a_loss_that_comes_with_an_assignment_which_no_longer_names_the_lost_one_fails_what_it_held() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let pair = pair(100, &seen, true, [&one, &two]);
+    until("executed", || seen.executed.load(Ordering::Relaxed) == 100);
+    // Another incarnation has its tasks already, as when a supervisor is quicker than the sockets.
+    let owners = pair.owners.iter().map(|o| if *o == 2 { 3 } else { *o });
+    pair.net_a.place(owners.collect(), &[]);
+    pair.net_a.declare_lost(&[2]);
+    until("failed", || seen.failed.load(Ordering::Relaxed) == 100);
+    // Not by their timeout.
+    assert_eq!(seen.lost.load(Ordering::Relaxed), 100);
+    drop((pair.a, pair.b));
+}
+
+#[test]
+fn who_said_goodbye_and_is_named_no_longer_is_not_lost_by_its_end() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let pair = pair(100, &seen, true, [&one, &two]);
+    until("executed", || seen.executed.load(Ordering::Relaxed) == 100);
+    two.block_on(pair.net_b.retire(Duration::from_secs(5)));
+    let heard = || {
+        pair.net_a
+            .heard
+            .get(&2)
+            .is_some_and(|h| h.lock().unwrap().goodbye)
+    };
+    until("its goodbye", heard);
+    let owners = pair.owners.iter().map(|o| if *o == 2 { 3 } else { *o });
+    pair.net_a.place(owners.collect(), &[]);
+    pair.net_a.declare_lost(&[2]);
+    assert!(pair.net_a.take_lost().is_empty());
+    drop((pair.a, pair.b));
 }
 
 #[test]
