@@ -145,6 +145,7 @@ fn figures(noticed: &[Found], vanished: &[Found], mass: &[Found]) -> Vec<Figure>
         runs: of.iter().map(value).collect(),
         unit,
         note: format!("{build}{note}"),
+        against: None,
     };
     rows.into_iter().map(figure).collect()
 }
