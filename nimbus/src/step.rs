@@ -185,7 +185,13 @@ impl State {
             Step::To(status) => {
                 t.status = status;
                 t.version += 1;
-                tell(out, "status", &id, "", format!("{}: {status:?}", t.name));
+                tell(
+                    out,
+                    "status",
+                    &id,
+                    "",
+                    format!("{} is {}", t.name, status.words()),
+                );
                 out.extend([Command::Store(id.clone()), Command::Publish(id)]);
             }
             Step::Stay | Step::Reshape(_) | Step::Remove => {}
@@ -339,8 +345,19 @@ impl State {
             self.lost.entry(worker.topology.clone()).or_default(),
             incarnation,
         );
-        let text = format!("worker {}:{} ended: {how}", slot.node, slot.port);
-        tell(out, "worker_lost", &worker.topology, &slot.node, text);
+        let moved = !self
+            .topologies
+            .get(&worker.topology)
+            .is_some_and(|t| t.placed.iter().any(|p| p.slot() == *slot));
+        let drained = self.nodes.get(&slot.node).is_some_and(|n| n.cordoned);
+        // A worker that was told to end, once its work had gone elsewhere, is no loss.
+        let (kind, text) = match (moved && how == "exit code 0", drained) {
+            (true, true) => ("worker_ended", "ended after the drain".to_owned()),
+            (true, false) => ("worker_ended", "ended after its work had moved".to_owned()),
+            (false, _) => ("worker_lost", format!("ended: {how}")),
+        };
+        let text = format!("worker {}:{} {text}", slot.node, slot.port);
+        tell(out, kind, &worker.topology, &slot.node, text);
         if let Some(t) = self.topologies.get_mut(&worker.topology) {
             t.version += 1;
             // Stored like every version that is published: after a restart none may be given out twice.

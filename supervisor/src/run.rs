@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::event::Input;
 use crate::http::Pages;
 use crate::imds::{Identity, Imds};
-use crate::limits::{REPORTS_KEPT, TICK_MS};
+use crate::limits::{PORT_MS, REPORTS_KEPT, TICK_MS};
 use crate::link::{Link, now_ms};
 use crate::localizer;
 use crate::node::Load;
@@ -125,6 +125,7 @@ async fn life(
         status,
     });
     owner.restore();
+    free(&owner, &config.host).await?;
     owner.tick();
     tracing::info!(port, node_id, slots = ?config.slots, "supervisor is ready");
     let link = Link {
@@ -149,6 +150,21 @@ async fn life(
     let mut served = JoinSet::new();
     served.spawn(async move { axum::serve(listener, http::router(pages)).await });
     keep(owner, inbox, &mut served, shutdown, config).await
+}
+
+/// Refuses slots whose ports somebody else holds, before any work is laid on them; a worker that was killed with the
+/// last supervisor may hold its port for a moment more.
+async fn free(owner: &Owner, host: &str) -> Result<(), Error> {
+    let end = Instant::now() + Duration::from_millis(PORT_MS);
+    loop {
+        let Some((port, problem)) = owner.taken(host) else {
+            return Ok(());
+        };
+        if Instant::now() > end {
+            return Err(Error::Port { port, problem });
+        }
+        sleep_until(Instant::now() + Duration::from_millis(TICK_MS)).await;
+    }
 }
 
 /// The owner's loop.

@@ -177,9 +177,10 @@ impl Core {
         self.lanes.send(&*self.shared, core, msg);
     }
 
-    /// Sends what found its ring full.
+    /// Sends what found its ring full, and what waits for other workers.
     pub(crate) fn send_on(&mut self) {
         self.lanes.flush(&*self.shared);
+        self.flush_far();
     }
 
     fn end(&mut self, turn: &mut Turn) {

@@ -259,7 +259,7 @@ impl Net {
 
     /// The peer is lost: what is under way to it, and every root that touched it, fails now.
     fn lose(&self, peer: &Peer, why: &str) {
-        if !self.give_up(peer) {
+        if peer.down.swap(true, Ordering::AcqRel) {
             return;
         }
         tracing::warn!(
@@ -268,16 +268,22 @@ impl Net {
             why,
             "lost a worker"
         );
+        // Before anybody can see what fails by it.
         lock(&self.lost).push(peer.incarnation);
+        self.drop_all(peer);
         self.forget(peer.incarnation);
     }
 
-    /// Drops what is under way to a peer and takes nothing for it; its link ends, and a later one begins
-    /// with a new epoch, by which the peer knows. Answers whether that is news.
-    fn give_up(&self, peer: &Peer) -> bool {
-        if peer.down.swap(true, Ordering::AcqRel) {
-            return false;
+    /// A lost peer was not found again after all: what has gathered for it since fails.
+    fn give_up(&self, peer: &Peer) {
+        if !peer.down.swap(true, Ordering::AcqRel) {
+            self.drop_all(peer);
         }
+    }
+
+    /// Drops what is under way to a peer that is down. Its link ends, and a later one begins with a new
+    /// epoch, by which the peer knows.
+    fn drop_all(&self, peer: &Peer) {
         peer.connected.store(false, Ordering::Release);
         peer.epoch.fetch_add(1, Ordering::AcqRel);
         peer.wake.notify_one();
@@ -285,7 +291,6 @@ impl Net {
         for batch in dropped {
             self.fail(&batch, "peer_lost");
         }
-        true
     }
 
     /// Fails the roots that touched an incarnation and frees the room that its queues took.

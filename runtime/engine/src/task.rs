@@ -209,6 +209,7 @@ impl Task {
     /// Reports a failure of the instance and plans its next life, later each time.
     fn broke(&mut self, shared: &Shared, what: String) {
         shared.report(&self.stats.component, self.id, what);
+        shared.ready.remove(&self.id);
         let wait = (50_u64 << self.restarts.min(10)).min(RESTART_MOST_MS);
         self.restarts += 1;
         self.instance = Instance::Broken(Instant::now() + Duration::from_millis(wait));

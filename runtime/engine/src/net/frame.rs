@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fulmar_api::TaskId;
+use fulmar_api::object::Object;
 use fulmar_api::value::{IntoValues, Value};
 
 use crate::batch::{Batch, Settle, Tracked};
@@ -296,6 +297,11 @@ pub(super) fn put_value(value: &Value, out: &mut Vec<u8>) {
                 put_value(e, out);
             }
         }
+        Value::Object(v) => {
+            out.push(9);
+            put_bytes(v.name().as_bytes(), out);
+            put_bytes(v.json(), out);
+        }
     }
 }
 
@@ -464,6 +470,7 @@ impl<'a> Reader<'a> {
                 }
                 Value::Map(Arc::new(map))
             }
+            9 => Value::Object(Object::received(self.text()?, self.bytes()?)),
             _ => return Err(NotAFrame("a value of an unknown kind")),
         })
     }

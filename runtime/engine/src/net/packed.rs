@@ -105,7 +105,7 @@ fn kind_of(value: &Value) -> u8 {
         Value::Float(_) => FLOAT,
         Value::Str(_) => STR,
         Value::Bytes(_) => BYTES,
-        Value::Null | Value::List(_) | Value::Map(_) => MIXED,
+        Value::Null | Value::List(_) | Value::Map(_) | Value::Object(_) => MIXED,
     }
 }
 

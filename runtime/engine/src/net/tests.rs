@@ -461,6 +461,7 @@ fn acks_that_were_dropped_for_a_peer_that_is_found_again_fail_their_roots() {
 }
 
 mod misbehave;
+mod objects;
 mod tls;
 
 #[test]

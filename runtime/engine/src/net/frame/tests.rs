@@ -12,6 +12,7 @@ pub(crate) fn value() -> impl Strategy<Value = Value> {
         (-1e9..1e9).prop_map(Value::Float),
         ".{0,40}".prop_map(Value::from),
         prop::collection::vec(any::<u8>(), 0..40).prop_map(|b| Value::Bytes(b.into())),
+        any::<i64>().prop_map(|n| Value::Object(Object::received("n", n.to_string().as_bytes()))),
     ];
     leaf.prop_recursive(3, 20, 4, |inner| {
         prop_oneof![

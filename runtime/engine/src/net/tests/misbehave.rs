@@ -6,7 +6,10 @@ use super::*;
 use crate::limits::{BATCH_TUPLES, READY_BATCHES, REMOTE_QUEUE_TUPLES};
 
 /// Two workers: the first component, a spout, in the first, its bolt in the second.
-fn spout_and_bolt(make: impl Fn() -> Topology, runtimes: [&tokio::runtime::Runtime; 2]) -> Pair {
+pub(super) fn spout_and_bolt(
+    make: impl Fn() -> Topology,
+    runtimes: [&tokio::runtime::Runtime; 2],
+) -> Pair {
     let (mut a, net_a, at_a) = worker(make(), 1, runtimes[0].handle());
     let (mut b, net_b, at_b) = worker(make(), 2, runtimes[1].handle());
     let components = &a.shared().plan.spec.components;
@@ -146,4 +149,42 @@ fn a_bolt_that_misbehaves_costs_only_what_it_misuses() {
     assert!(errors.iter().any(|e| e.error.contains("is too much")));
     assert!(errors.iter().any(|e| e.error.contains("for me")));
     drop(pair);
+}
+
+/// Emits its input so many times within one call.
+struct Burst(i64);
+
+impl Spout for Burst {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(["n"])
+    }
+
+    fn next(&mut self, out: &mut SpoutCollector<'_>) -> Result<Next> {
+        (0..std::mem::take(&mut self.0)).try_for_each(|n| out.emit([n]))?;
+        Ok(Next::Idle)
+    }
+}
+
+#[test]
+fn one_call_may_emit_far_more_than_another_worker_takes() {
+    const N: usize = 8 * REMOTE_QUEUE_TUPLES;
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let make = || {
+        let mut t = TopologyBuilder::new("parted");
+        // The least that there is: a queue's worth.
+        t.conf("topology.emit.overflow.max", 1_i64);
+        let bolt = seen.clone();
+        t.spout("numbers", || Burst(N as i64));
+        let count = move || Count(bolt.clone(), false, Vec::new());
+        t.bolt("count", count).shuffle("numbers");
+        t.build().unwrap()
+    };
+    let pair = spout_and_bolt(make, [&one, &two]);
+    let mut most = 0;
+    until("executed", || {
+        let queued = pair.a.shared().queued.iter();
+        most = most.max(queued.map(|q| q.load(Ordering::Relaxed)).sum());
+        seen.executed.load(Ordering::Relaxed) == N
+    });
+    assert!(most < 2 * REMOTE_QUEUE_TUPLES, "{most} tuples queued");
 }
