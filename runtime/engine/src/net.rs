@@ -270,8 +270,9 @@ impl Net {
         );
         // Before anybody can see what fails by it.
         lock(&self.lost).push(peer.incarnation);
-        self.drop_all(peer);
+        // First the loss, so that what was on its way to it fails with its true reason.
         self.forget(peer.incarnation);
+        self.drop_all(peer);
     }
 
     /// A lost peer was not found again after all: what has gathered for it since fails.
