@@ -92,7 +92,7 @@ impl State {
         };
         let kind = if sentence { "notice" } else { "advice" };
         tell(out, kind, "", &id, text);
-        if !(was && !sentence) {
+        if !was || sentence {
             self.room_changed(Some(&id));
         }
     }

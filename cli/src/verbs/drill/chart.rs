@@ -5,6 +5,9 @@ use std::fmt::Write;
 use super::health::{Look, Outcome};
 use super::report::Report;
 
+/// Its title, and what it shows of a look.
+type Chart = (&'static str, fn(&Look) -> f64);
+
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 170.0;
 const LEFT: f64 = 70.0;
@@ -37,7 +40,7 @@ pub fn page(report: &Report) -> String {
     nodes(&mut out, report);
     for (name, looks) in &report.topologies {
         let _ = write!(out, "<h2>{}</h2>", escape(name));
-        let charts: [(&str, fn(&Look) -> f64); 3] = [
+        let charts: [Chart; 3] = [
             ("done a second", |l| l.rate),
             ("pending", |l| l.pending as f64),
             ("latency, ms", |l| l.latency_ms),
