@@ -11,8 +11,8 @@ fn pools(n: usize) -> Vec<Pool> {
     let pool = |i: usize| Pool {
         instance_type: format!("m{}.large", i / 3),
         zone: format!("z{}", i % 3),
-        part: if i % 2 == 0 { 0.05 } else { 0.1 },
-        on_demand_usd: if i % 2 == 0 { 0.1 } else { 0.19 },
+        part: if i.is_multiple_of(2) { 0.05 } else { 0.1 },
+        on_demand_usd: if i.is_multiple_of(2) { 0.1 } else { 0.19 },
         score: i as f64,
     };
     (0..n).map(pool).collect()
