@@ -3,6 +3,7 @@
 //! `cargo xtask bench engine [--quick] [--json FILE]` builds this in release and runs it.
 
 mod engine;
+mod living;
 mod report;
 mod scheduler;
 mod spot;

@@ -1,7 +1,7 @@
 //! The planner on real data: how fast endurance is answered, what a policy costs and serves over years of prices.
 //!
-//! The data are the recordings and prices beside the checkout, or others of the same form. The parts that need a live
-//! cluster (notices, drains) are not here: they are measured where clusters are started.
+//! The data are the recordings and prices beside the checkout, or others of the same form. The parts that need a
+//! running cluster (notices, drains) are in `living`.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -20,6 +20,7 @@ use fulmar_spot_plan::replay::Replay;
 use fulmar_spot_plan::topologies::{Node, Topology, Wanted, endurance};
 use fulmar_spot_plan::trace::{self, Track};
 
+use crate::living;
 use crate::report::{Figure, print};
 
 /// How to measure.
@@ -43,9 +44,21 @@ pub struct Options {
     /// Interruption bands; default: the newest spot-advisor-*.csv.gz beside the prices, else the shared one.
     #[arg(long, value_name = "FILE")]
     advisor: Option<PathBuf>,
+    /// Only what runs on a cluster of real processes, or only what is reckoned.
+    #[arg(long, value_enum)]
+    only: Option<Only>,
     /// From a loss until its replacement serves, in seconds.
     #[arg(long, default_value_t = 300.0)]
     recovery: f64,
+}
+
+/// One half of the figures.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    /// Notices, losses and drains of real processes.
+    Living,
+    /// Endurance, replay, policy.
+    Planned,
 }
 
 /// Cores of the measured need; memory is 2, 4 and 8 GiB for each.
@@ -62,12 +75,18 @@ pub fn run(options: &Options) -> Result<()> {
         "--recovery is {} s; allowed is above 0, up to a day",
         options.recovery
     );
-    let groups = recordings(options)?;
-    let runs = if options.quick { 3 } else { 9 };
-    let mut figures = vec![endure(runs), a_year(&groups, runs)];
-    inside(&groups, options.recovery);
-    figures.extend(policy(options, &groups)?);
-    println!();
+    let mut figures = Vec::new();
+    if options.only != Some(Only::Planned) {
+        figures.extend(living::run(options.quick)?);
+    }
+    if options.only != Some(Only::Living) {
+        let groups = recordings(options)?;
+        let runs = if options.quick { 3 } else { 9 };
+        figures.extend([endure(runs), a_year(&groups, runs)]);
+        inside(&groups, options.recovery);
+        figures.extend(policy(options, &groups)?);
+        println!();
+    }
     print(&figures, options.json.as_deref())
 }
 

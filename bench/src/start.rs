@@ -58,7 +58,10 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// A program that was built beside this one.
-fn beside(name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// It is missing.
+pub fn beside(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let path = own.with_file_name(name);
     if !path.exists() {
@@ -181,11 +184,18 @@ impl Drop for Cluster<'_> {
 }
 
 /// A port that was free a moment ago.
-fn free() -> Result<u16> {
+///
+/// # Errors
+/// None is.
+pub fn free() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
+/// Waits until something holds.
+///
+/// # Errors
+/// Not in time.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
     let end = Instant::now() + LONG;
     while !holds() {
         if Instant::now() > end {

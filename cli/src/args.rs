@@ -109,6 +109,8 @@ pub enum Verb {
     Ui(verbs::ui::Args),
     /// Send simulated telemetry to Kafka.
     Source(verbs::source::Args),
+    /// Rehearse losses: let nodes of the running cluster vanish, and see what becomes of the topologies.
+    Drill(verbs::drill::Args),
     /// Plan for spot instances: endurance, instance types, money.
     Spot(verbs::spot::Args),
     /// Run, or describe, a shipped topology; submit it with `fulmar submit NAME`.

@@ -2,5 +2,6 @@
 
 pub mod exclamation;
 pub mod journal;
+pub mod partitions;
 pub mod sliding_window;
 pub mod word_count;

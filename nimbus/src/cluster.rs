@@ -26,6 +26,8 @@ pub enum Why {
 struct Seen {
     node: Node,
     alive: bool,
+    /// It may end: replacements of what is there are prepared, if there is room.
+    advised: bool,
     taken: BTreeSet<u16>,
     used: Resources,
     /// Executors by topology's name, while some are isolated.
@@ -63,12 +65,13 @@ impl Cluster {
                     pool: n.pool(),
                     stable: n.life_cycle == "on-demand",
                     ports,
-                    keeps: alive && !n.cordoned,
+                    keeps: alive && !n.is_condemned(),
                     open: alive && !n.cordoned && state.quarantine.until(&n.id, now).is_none(),
                     settled: n.settled,
                     room: n.resources.clone(),
                 },
                 alive,
+                advised: n.is_advised(),
                 taken: BTreeSet::new(),
                 used: Resources::default(),
                 uses: BTreeMap::new(),
@@ -114,6 +117,7 @@ impl Cluster {
                     ..Node::default()
                 },
                 alive,
+                advised: false,
                 taken: BTreeSet::new(),
                 used: Resources::default(),
                 uses: BTreeMap::new(),
@@ -208,10 +212,26 @@ impl Cluster {
     pub fn open(&mut self, nodes: &[String]) {
         for id in nodes {
             if let Some(at) = self.index.get(id) {
-                let node = &mut self.nodes[*at as usize].node;
-                node.open = node.keeps;
+                let seen = &mut self.nodes[*at as usize];
+                seen.node.open = seen.node.keeps && !seen.advised;
             }
         }
+    }
+
+    /// The same problem without the nodes that may end; `None` when it has nothing there.
+    pub fn prepared(&self, problem: &Problem) -> Option<Problem> {
+        let advised = |id: &str| {
+            let at = self.index.get(id);
+            at.is_some_and(|at| self.nodes[*at as usize].advised)
+        };
+        if !problem.current.values().any(|s| advised(&s.node)) {
+            return None;
+        }
+        let mut prepared = problem.clone();
+        for node in prepared.nodes.iter_mut().filter(|n| advised(&n.id)) {
+            node.keeps = false;
+        }
+        Some(prepared)
     }
 
     /// The problem of a topology that was lifted.

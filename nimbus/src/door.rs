@@ -303,6 +303,7 @@ impl Nimbus for Door {
             instance_type: r.instance_type,
             zone: r.zone,
             life_cycle: r.life_cycle,
+            instance_id: r.instance_id,
             pool: r.pool,
             resources: wire::resources(&r.resources)?,
             version: r.version,
@@ -355,16 +356,34 @@ impl Nimbus for Door {
     async fn report_notice(&self, r: Request<pb::Notice>) -> Answer<pb::Done> {
         let r = r.into_inner();
         let sentence = r.kind() == pb::NoticeKind::Sentence;
+        let by_instance = r.node_id.is_empty();
+        let node = if by_instance {
+            r.instance_id
+        } else {
+            r.node_id
+        };
+        let asked = node.clone();
+        if by_instance
+            && !self
+                .look(move |v| v.state.node_of(&asked).is_some())
+                .await?
+        {
+            // Events tell of every instance of an account.
+            return Err(Status::not_found(format!(
+                "NIM019 no supervisor is registered from instance \"{node}\": the notice is for another cluster"
+            )));
+        }
+        if r.retracted {
+            let source = r.source;
+            return self.event(Event::Retracted { node, source }).await;
+        }
         let notice = Notice {
             sentence,
             deadline_ms: r.deadline_ms,
             source: r.source,
+            since_ms: 0,
         };
-        self.event(Event::Notice {
-            node: r.node_id,
-            notice: (!r.retracted).then_some(notice),
-        })
-        .await
+        self.event(Event::Notice { node, notice }).await
     }
 
     async fn watch_assignment(

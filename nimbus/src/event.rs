@@ -46,12 +46,19 @@ pub enum Event {
         /// CPU in use, in percent of one core.
         cpu_percent: f64,
     },
-    /// A termination notice, or its retraction.
+    /// A termination notice.
     Notice {
-        /// The node it is for.
+        /// The node it is for, by its id or its instance's.
         node: String,
-        /// `None` retracts.
-        notice: Option<Notice>,
+        /// What was said.
+        notice: Notice,
+    },
+    /// The notices of a source are taken back.
+    Retracted {
+        /// The node they were for, by its id or its instance's.
+        node: String,
+        /// Who takes them back.
+        source: String,
     },
     /// A worker process ended.
     WorkerExit {

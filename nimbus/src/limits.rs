@@ -13,6 +13,15 @@ pub const MOVE_MOST_MS: u64 = 30_000;
 /// So long before its deadline a node's work moves, ready or not.
 pub const DEADLINE_MARGIN_MS: u64 = 3_000;
 
+/// A deadline further ahead than this is not believed: EC2's longest notice is a lifecycle hook of 48 h.
+pub const PLAUSIBLE_MS: u64 = 48 * 3_600 * 1_000;
+
+/// An event's advice that no sentence follows ends after so long, as a supervisor's own does.
+pub const ADVICE_MS: u64 = 600_000;
+
+/// A node that still speaks so long after the deadline that an event gave was spared.
+pub const OVERDUE_MS: u64 = 600_000;
+
 /// Incarnations remembered as lost, per topology: a lost worker that returns is refused by them.
 pub const LOST_KEPT: usize = 256;
 

@@ -111,6 +111,8 @@ pub struct Notice {
     pub deadline_ms: u64,
     /// Who said so, for example `imds`.
     pub source: String,
+    /// When Nimbus heard it first, in milliseconds since the epoch.
+    pub since_ms: u64,
 }
 
 /// A node: a supervisor and its slots.
@@ -122,6 +124,8 @@ pub struct Node {
     pub host: String,
     /// The supervisor's own port.
     pub port: u16,
+    /// Its instance, for example `i-0a…`; empty where nobody told.
+    pub instance_id: String,
     /// Its slots.
     pub slots: Vec<u16>,
     /// For example `m5.large`.
@@ -162,6 +166,7 @@ impl Default for Node {
             id: String::new(),
             host: String::new(),
             port: 0,
+            instance_id: String::new(),
             slots: Vec::new(),
             instance_type: String::new(),
             zone: String::new(),
@@ -188,6 +193,22 @@ impl Default for Node {
 }
 
 impl Node {
+    /// Whether it is to end: its work moves away.
+    pub fn is_condemned(&self) -> bool {
+        self.notices.iter().any(|n| n.sentence)
+    }
+
+    /// Whether it may end: it keeps its work, whose replacements are prepared elsewhere.
+    pub fn is_advised(&self) -> bool {
+        self.cordoned && !self.is_condemned()
+    }
+
+    /// When it ends, in milliseconds since the epoch; the earliest that was said.
+    pub fn deadline_ms(&self) -> Option<u64> {
+        let sentences = self.notices.iter().filter(|n| n.sentence);
+        sentences.map(|n| n.deadline_ms).min()
+    }
+
     /// Its pool: what it was told, else instance type and zone, else `unknown`.
     pub fn pool(&self) -> String {
         match (self.pool.as_str(), &*self.instance_type, &*self.zone) {

@@ -17,27 +17,24 @@ pub fn finish_moves(state: &mut State, id: &str, now: u64, out: &mut Vec<Command
         state.moving.remove(id);
         return;
     };
-    let moves: Vec<&Placed> = t.placed.iter().filter(|p| p.move_to.is_some()).collect();
+    let (held, moves): (Vec<&Placed>, Vec<&Placed>) = t
+        .placed
+        .iter()
+        .filter(|p| p.move_to.is_some())
+        .partition(|p| is_held(state, p, now));
     if moves.is_empty() {
-        state.moving.remove(id);
+        if held.is_empty() {
+            state.moving.remove(id);
+        }
         return;
     }
+    let waits = !held.is_empty();
+    let going: BTreeSet<_> = moves.iter().map(|p| p.executor()).collect();
     let ready = moves.iter().all(|p| {
         let worker = p.target().and_then(|s| state.workers.get(&s));
         worker.is_some_and(|w| w.topology == id && w.ready.contains(&p.executor()))
     });
-    let urgent = moves.iter().any(|p| is_urgent(state, &p.node, now));
-    let since = moves
-        .iter()
-        .filter_map(|p| state.workers.get(&p.target()?))
-        .map(|w| w.since)
-        .max();
-    let overdue = since.is_some_and(|s| now.saturating_sub(s) > MOVE_MOST_MS);
-    // A target that never registered cannot be given anything.
-    let registered = moves
-        .iter()
-        .all(|p| p.target().is_some_and(|s| state.workers.contains_key(&s)));
-    if !(ready || registered && (urgent || overdue)) {
+    if !ready && !may_not_wait(state, &moves, now) {
         return;
     }
     let Some(t) = state.topologies.get_mut(id) else {
@@ -45,7 +42,11 @@ pub fn finish_moves(state: &mut State, id: &str, now: u64, out: &mut Vec<Command
     };
     t.version += 1;
     let (mut moved, mut nodes) = (0, BTreeSet::new());
-    for p in &mut t.placed {
+    for p in t
+        .placed
+        .iter_mut()
+        .filter(|p| going.contains(&p.executor()))
+    {
         if let Some((node, port)) = p.move_to.take() {
             nodes.extend([std::mem::replace(&mut p.node, node.clone()), node]);
             (p.port, p.epoch) = (port, t.version);
@@ -69,23 +70,45 @@ pub fn finish_moves(state: &mut State, id: &str, now: u64, out: &mut Vec<Command
         Command::Publish(id.to_owned()),
     ]);
     out.extend(nodes.into_iter().map(Command::Slots));
-    state.moving.remove(id);
+    if !waits {
+        state.moving.remove(id);
+    }
     // What was left is free for those who lack something; and it may have to move on.
     state.room_changed(None);
     state.lay_again(id, Why::Need);
 }
 
+/// Whether moves are made though not all new owners are open: a target that never registered cannot be given
+/// anything.
+fn may_not_wait(state: &State, moves: &[&Placed], now: u64) -> bool {
+    let urgent = moves.iter().any(|p| is_urgent(state, &p.node, now));
+    let since = moves
+        .iter()
+        .filter_map(|p| state.workers.get(&p.target()?))
+        .map(|w| w.since)
+        .max();
+    let overdue = since.is_some_and(|s| now.saturating_sub(s) > MOVE_MOST_MS);
+    let registered = moves
+        .iter()
+        .all(|p| p.target().is_some_and(|s| state.workers.contains_key(&s)));
+    registered && (urgent || overdue)
+}
+
+/// Whether a replacement is only prepared: its node was advised, not sentenced.
+pub fn is_held(state: &State, p: &Placed, now: u64) -> bool {
+    let advised = state.nodes.get(&p.node).is_some_and(Node::is_advised);
+    p.move_to.is_some() && advised && state.alive(&p.node, now)
+}
+
 /// Whether what lies on a node must leave now, ready or not.
 fn is_urgent(state: &State, node: &str, now: u64) -> bool {
-    let notices = state.nodes.get(node).map(|n| &n.notices);
-    let sentences = notices.into_iter().flatten().filter(|n| n.sentence);
-    let deadline = sentences.map(|n| n.deadline_ms).min();
+    let deadline = state.nodes.get(node).and_then(Node::deadline_ms);
     deadline.is_some_and(|d| now + DEADLINE_MARGIN_MS >= d) || !state.alive(node, now)
 }
 
 /// Notes the condemned nodes that hold nothing any more.
 pub fn note_drained(state: &mut State, out: &mut Vec<Command>) {
-    let due = |n: &Node| !n.drained && n.notices.iter().any(|notice| notice.sentence);
+    let due = |n: &Node| !n.drained && n.is_condemned();
     if !state.nodes.values().any(due) {
         return;
     }

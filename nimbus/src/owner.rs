@@ -13,6 +13,7 @@ use crate::endure;
 use crate::error::Error;
 use crate::event::{Command, Event};
 use crate::limits::{ENDURES_EVERY_MS, EVENTS_KEPT};
+use crate::messages::Messages;
 use crate::model::State;
 use crate::scheduler::policy::Policy;
 use crate::stats::Stats;
@@ -60,6 +61,7 @@ pub struct Owner {
     topologies: HashMap<String, watch::Sender<pb::Assignment>>,
     nodes: HashMap<String, watch::Sender<pb::SupervisorAssignment>>,
     node_version: u64,
+    messages: Option<Messages>,
     /// Something was decided since the last dry run.
     changed: bool,
 }
@@ -98,8 +100,15 @@ impl Owner {
             topologies: HashMap::new(),
             nodes: HashMap::new(),
             node_version: 0,
+            messages: None,
             changed: true,
         })
+    }
+
+    /// Tells people too what happens.
+    pub fn telling(mut self, messages: Option<Messages>) -> Self {
+        self.messages = messages;
+        self
     }
 
     /// Runs until every door is closed.
@@ -263,13 +272,17 @@ impl Owner {
         }
         let (seq, time_ms) = (self.next_event, now_ms());
         self.next_event += 1;
-        self.events.push_back(pb::Event {
+        let event = pb::Event {
             seq,
             time_ms,
             kind: kind.to_owned(),
             topology,
             node_id,
             text,
-        });
+        };
+        if let Some(messages) = &self.messages {
+            messages.tell(&event);
+        }
+        self.events.push_back(event);
     }
 }

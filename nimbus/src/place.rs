@@ -14,6 +14,7 @@ use crate::event::Command;
 use crate::lifecycle::Status;
 use crate::limits::SPREAD_AT_ONCE;
 use crate::model::{Placed, State, Topology};
+use crate::moves;
 use crate::scheduler::plan::Plan;
 use crate::scheduler::{Executor, Kind, Problem, Solution, solve};
 use crate::step::tell;
@@ -22,7 +23,10 @@ use crate::step::tell;
 pub fn place_due(state: &mut State, now: u64, out: &mut Vec<Command>) {
     let moving = |state: &State, id: &str| {
         // A task moves again only when its last move has ended.
-        let to_alive = |p: &Placed| p.move_to.as_ref().is_some_and(|(n, _)| state.alive(n, now));
+        let to_alive = |p: &Placed| {
+            let alive = p.move_to.as_ref().is_some_and(|(n, _)| state.alive(n, now));
+            alive && !moves::is_held(state, p, now)
+        };
         state.moving.contains(id)
             && state
                 .topologies
@@ -99,6 +103,12 @@ fn place(
     }
     if solution.short && problem.rules.kind == Kind::Resource {
         solution = evict(state, cluster, id, &plan, why, out).unwrap_or(solution);
+    }
+    if let Some(ready) = cluster.prepared(&problem).map(|p| solve(&p))
+        && !solution.short
+        && !ready.short
+    {
+        solution = ready;
     }
     apply(state, cluster, id, solution, out);
     if let Some(t) = state.topologies.get(id) {

@@ -14,6 +14,7 @@ use tonic::service::Routes;
 use crate::blobs::Blobs;
 use crate::door::{Door, started};
 use crate::error::Error;
+use crate::messages::{self, Messages};
 use crate::owner::Owner;
 use crate::page;
 use crate::scheduler::policy::Policy;
@@ -45,7 +46,9 @@ pub async fn run(
     let address = listener.local_addr();
     let port = address.map_err(|e| Error::Serve(e.to_string()))?.port();
     let policy = Policy::read(&config.conf).map_err(Error::Config)?;
+    let messages = messages::Settings::read(&config.conf).map_err(Error::Config)?;
     let owner = Owner::new(Store::open(&config.dir)?, policy)?;
+    let owner = owner.telling(messages.map(Messages::start));
     let (asks, inbox) = mpsc::channel(1_024);
     let task = tokio::spawn(owner.run(inbox));
     let blobs = Blobs::open(&config.dir.join("blobs"))?;

@@ -6,7 +6,7 @@ use crate::cluster::Why;
 use crate::event::{Command, Event, Refusal, Submit};
 use crate::lifecycle::{self, Status, Step, Wish};
 use crate::limits::{GRACE_MS, LOST_KEPT, NODE_TIMEOUT_MS};
-use crate::model::{Node, Notice, Shape, State, Topology, Worker};
+use crate::model::{Node, Shape, State, Topology, Worker};
 use crate::scheduler::Slot;
 use crate::scheduler::plan::Plan;
 use crate::{moves, place};
@@ -56,7 +56,8 @@ impl State {
                     (n.heard, n.memory_mb, n.cpu_percent) = (now, memory_mb, cpu_percent);
                 }
             }
-            Event::Notice { node, notice } => self.notice(&node, notice, &mut out),
+            Event::Notice { node, notice } => self.noticed(&node, notice, now, &mut out),
+            Event::Retracted { node, source } => self.retracted(&node, &source, &mut out),
             Event::WorkerExit {
                 slot,
                 incarnation,
@@ -273,47 +274,6 @@ impl State {
         out.push(Command::Slots(id));
     }
 
-    fn notice(&mut self, id: &str, notice: Option<Notice>, out: &mut Vec<Command>) {
-        let Some(node) = self.nodes.get_mut(id) else {
-            return;
-        };
-        match notice {
-            Some(notice) => {
-                if node.notices.contains(&notice) {
-                    return;
-                }
-                let kind = if notice.sentence { "notice" } else { "advice" };
-                let text = match notice.sentence {
-                    true => format!(
-                        "{id} will be terminated at {} ({})",
-                        notice.deadline_ms, notice.source
-                    ),
-                    false => format!(
-                        "{id} may be terminated soon ({}): nothing new is laid there",
-                        notice.source
-                    ),
-                };
-                tell(out, kind, "", id, text);
-                node.notices.push(notice);
-                node.cordoned = true;
-                self.room_changed(Some(id));
-            }
-            None => {
-                node.notices.clear();
-                (node.cordoned, node.drained) = (false, false);
-                tell(
-                    out,
-                    "retracted",
-                    "",
-                    id,
-                    format!("the notice for {id} was taken back: it is used again"),
-                );
-                out.push(Command::Slots(id.to_owned()));
-                self.room_changed(Some(id));
-            }
-        }
-    }
-
     fn worker(
         &mut self,
         slot: Slot,
@@ -425,6 +385,7 @@ impl State {
         if kind == Kind::Look {
             self.bury_nodes(now, out);
             self.settle(now);
+            self.notices_end(now, out);
             self.looked = now.max(1);
         }
         if kind != Kind::Beat {
@@ -535,7 +496,7 @@ impl State {
             self.heard.remove(&id);
             let known = self.nodes.remove(&id);
             // One that was sentenced was expected to go.
-            if known.is_none_or(|n| !n.notices.iter().any(|x| x.sentence)) {
+            if known.is_none_or(|n| !n.is_condemned()) {
                 self.fault(&id, now, out);
             }
         }

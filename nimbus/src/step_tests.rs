@@ -238,10 +238,11 @@ fn a_notice_moves_everything_and_the_replacement_is_ready_first() {
         sentence: true,
         deadline_ms: c.now + 120_000,
         source: "imds".into(),
+        since_ms: 0,
     };
     let tell = Event::Notice {
         node: "n0".into(),
-        notice: Some(notice),
+        notice,
     };
     let before = c.owners("a");
     c.event(tell.clone()).expect("is heard");
@@ -267,12 +268,80 @@ fn a_notice_moves_everything_and_the_replacement_is_ready_first() {
     assert!(c.state.nodes["n0"].drained);
     // The same notice again changes nothing; a retraction makes the node usable.
     assert!(c.event(tell).expect("is heard").is_empty());
-    c.event(Event::Notice {
-        node: "n0".into(),
-        notice: None,
-    })
-    .expect("is heard");
+    c.event(taken_back("n0", "imds")).expect("is heard");
     assert!(!c.state.nodes["n0"].cordoned);
+}
+
+fn taken_back(node: &str, source: &str) -> Event {
+    Event::Retracted {
+        node: node.into(),
+        source: source.into(),
+    }
+}
+
+fn advice(node: &str) -> Event {
+    Event::Notice {
+        node: node.into(),
+        notice: Notice {
+            sentence: false,
+            deadline_ms: 0,
+            source: "rebalance".into(),
+            since_ms: 0,
+        },
+    }
+}
+
+#[test]
+fn advice_prepares_replacements_and_moves_nothing() {
+    let mut c = Cluster::new(2);
+    c.event(submit("a", 1)).expect("fits");
+    c.run(&[]);
+    let home = c.nodes_of("a").into_iter().next().expect("runs somewhere");
+    let before = c.owners("a");
+    c.event(advice(&home)).expect("is heard");
+    c.run(&[]);
+    let prepared = |c: &Cluster| {
+        let t = c.state.by_name("a").expect("runs");
+        t.placed.iter().filter(|p| p.move_to.is_some()).count()
+    };
+    assert!(prepared(&c) > 0, "a replacement is started elsewhere");
+    assert_eq!(c.owners("a"), before, "and has nothing to do yet");
+    assert!(!c.state.nodes[&home].drained);
+    assert!(!c.state.by_name("a").expect("runs").short);
+    // Taken back: the replacement is given up, the work never moved.
+    c.event(taken_back(&home, "supervisor")).expect("is heard");
+    c.run(&[]);
+    assert_eq!((prepared(&c), c.owners("a")), (0, before));
+    assert!(!c.state.nodes[&home].cordoned);
+    // A sentence makes the move.
+    c.event(advice(&home)).expect("is heard");
+    c.run(&[]);
+    let notice = Notice {
+        sentence: true,
+        deadline_ms: c.now + 120_000,
+        source: "imds".into(),
+        since_ms: 0,
+    };
+    let node = home.clone();
+    c.event(Event::Notice { node, notice }).expect("is heard");
+    c.run(&[]);
+    assert!(!c.nodes_of("a").contains(&home));
+    assert!(c.state.nodes[&home].drained);
+}
+
+#[test]
+fn advice_for_every_node_takes_no_work_away() {
+    let mut c = Cluster::new(2);
+    c.event(submit("a", 2)).expect("fits");
+    c.run(&[]);
+    let before = c.owners("a");
+    for node in ["n0", "n1"] {
+        c.event(advice(node)).expect("is heard");
+    }
+    c.run(&[]);
+    let t = c.state.by_name("a").expect("runs");
+    assert_eq!((t.short, t.missing.clone()), (false, None));
+    assert_eq!(c.owners("a"), before);
 }
 
 #[test]

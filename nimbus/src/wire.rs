@@ -133,6 +133,7 @@ pub fn notice(node: &str, n: &Notice) -> pb::Notice {
         deadline_ms: n.deadline_ms,
         source: n.source.clone(),
         retracted: false,
+        instance_id: String::new(),
     }
 }
 
@@ -211,6 +212,7 @@ pub fn supervisor(state: &State, stats: &Stats, n: &Node, now: u64) -> pb::Super
         memory_used_mb: n.memory_mb,
         cpu_used_percent: n.cpu_percent,
         pool: n.pool(),
+        instance_id: n.instance_id.clone(),
         resources: amounts(&n.resources),
         resources_given: amounts(&given(state, &n.id)),
         quarantined_until_ms: state.quarantine.until(&n.id, now).unwrap_or(0),

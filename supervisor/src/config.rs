@@ -16,6 +16,9 @@ const MEMORY: &str = "supervisor.memory.capacity.mb";
 const RESOURCES: &str = "supervisor.resources.map";
 const LIFE_CYCLE: &str = "supervisor.life.cycle";
 const POLL: &str = "supervisor.imds.poll.millis";
+const TERM: &str = "supervisor.term.notice.secs";
+/// Service managers kill after 90 s unless they are told otherwise; an hour is no notice but a wish.
+const TERM_MOST: Duration = Duration::from_secs(3_600);
 
 /// How a supervisor is set up. [`SupervisorConfig::new`] holds the defaults.
 #[derive(Clone, Debug)]
@@ -47,6 +50,11 @@ pub struct SupervisorConfig {
     pub resources: BTreeMap<String, f64>,
     /// Advice that no sentence follows ends after so long.
     pub advice: Duration,
+    /// `supervisor.drill.enable`: whether `fulmar drill` may end this node.
+    pub drills: bool,
+    /// `supervisor.term.notice.secs`: being told to end (SIGTERM) is a termination notice of so long; the node
+    /// ends when its work has moved away. Zero, the default: it ends at once, and its workers go on.
+    pub term_notice: Duration,
     /// Whether workers are stopped with the supervisor. Storm leaves them, and so is the default.
     pub stop_workers: bool,
     /// Times of the slots.
@@ -88,6 +96,8 @@ impl SupervisorConfig {
             pool: None,
             resources: BTreeMap::new(),
             advice: Duration::from_secs(600),
+            drills: true,
+            term_notice: Duration::ZERO,
             stop_workers: false,
             times: Times {
                 start: 120_000,
@@ -121,6 +131,8 @@ impl SupervisorConfig {
         c.zone = conf.str("supervisor.zone")?;
         c.pool = conf.str("supervisor.pool")?;
         c.life_cycle = conf.str(LIFE_CYCLE)?;
+        c.drills = conf.bool_or("supervisor.drill.enable", true)?;
+        c.term_notice = conf.secs(TERM)?.unwrap_or_default();
         c.resources = resources(conf)?;
         let secs = |key, default: u64| -> Result<u64, Error> {
             Ok(conf.secs(key)?.map_or(default, |d| d.as_millis() as u64))
@@ -172,6 +184,14 @@ impl SupervisorConfig {
         {
             let text = format!("{name} is {amount}: from 0 to 1e12");
             return Err(config(RESOURCES, text));
+        }
+        if self.term_notice > TERM_MOST {
+            let text = format!(
+                "{} s: at most {}",
+                self.term_notice.as_secs_f64(),
+                TERM_MOST.as_secs()
+            );
+            return Err(config(TERM, text));
         }
         if !(100..=5_000).contains(&self.imds_poll.as_millis()) {
             let text = format!("{} ms: from 100 to 5000", self.imds_poll.as_millis());
@@ -254,6 +274,11 @@ mod tests {
             ("supervisor.slots.ports: [7000, 8000]", "1000 above"),
             ("supervisor.imds.poll.millis: 60000", "5000"),
             ("supervisor.life.cycle: sometimes", "on-demand"),
+            ("supervisor.term.notice.secs: 4000", "3600"),
+            (
+                "supervisor.drill.enable: perhaps",
+                "supervisor.drill.enable",
+            ),
             ("supervisor.resources.map: {gpu: many}", "wanted a number"),
             ("supervisor.cpu.capacity: -1", "from 0"),
             ("supervisor.imds.endpoint: 7", "supervisor.imds.endpoint"),

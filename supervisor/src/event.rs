@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use fulmar_proto::nimbus as pb;
+use tokio::sync::oneshot;
 
+use crate::drill::{Drill, Order};
 use crate::imds::Identity;
 use crate::notice::{Kind, Said};
 
@@ -31,6 +33,11 @@ pub enum Input {
         /// What.
         said: Said,
     },
+    /// A drill is ordered, or taken back by `None`; where the answer goes.
+    Drill(
+        Option<Order>,
+        oneshot::Sender<Result<Option<Drill>, String>>,
+    ),
     /// The metadata service has said who this instance is.
     Identity(Identity),
 }

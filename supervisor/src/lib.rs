@@ -9,6 +9,8 @@
 
 pub mod act;
 pub mod config;
+pub mod drill;
+pub mod ending;
 pub mod error;
 pub mod event;
 pub mod http;

@@ -25,6 +25,13 @@ pub const KILL_AGAIN_MS: u64 = 1_000;
 /// A deadline further ahead than this is not believed: EC2's longest notice is a lifecycle hook of 48 h.
 pub const PLAUSIBLE_MS: u64 = 48 * 3_600 * 1_000;
 
+/// From an autoscaling group's decision to the end, where nobody says when: a group without a lifecycle hook
+/// waits for nothing, and the system's own shutdown takes this long at least.
+pub const LIFECYCLE_GRACE_MS: u64 = 30_000;
+
+/// The longest notice that a drill may give, and the longest absence after it: an hour.
+pub const DRILL_MOST_MS: u64 = 3_600_000;
+
 /// So many answers "there is none" in a row take a notice back.
 pub const RETRACT_AFTER: u32 = 3;
 

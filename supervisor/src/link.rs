@@ -150,8 +150,11 @@ impl Link {
 
 /// Whether Nimbus must be told anew who this node is.
 fn is_news(told: &pb::RegisterSupervisorRequest, now: &pb::RegisterSupervisorRequest) -> bool {
-    (&told.instance_type, &told.zone, &told.life_cycle)
-        != (&now.instance_type, &now.zone, &now.life_cycle)
+    let who = |r: &'_ pb::RegisterSupervisorRequest| {
+        let parts = [&r.instance_id, &r.instance_type, &r.zone, &r.life_cycle];
+        parts.map(Clone::clone)
+    };
+    who(told) != who(now)
 }
 
 /// Sends one report; what did not arrive is kept for the next session.
@@ -195,6 +198,7 @@ pub fn wire(node: &str, notice: &Notice) -> pb::Notice {
         deadline_ms: notice.deadline_ms,
         source: notice.source.to_owned(),
         retracted: false,
+        instance_id: String::new(),
     }
 }
 
@@ -210,6 +214,7 @@ pub fn retraction(node: &str, kind: Kind, source: &str) -> pb::Notice {
         deadline_ms: 0,
         source: source.to_owned(),
         retracted: true,
+        instance_id: String::new(),
     }
 }
 

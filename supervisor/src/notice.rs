@@ -98,6 +98,13 @@ impl Notices {
         self.entries.keys().any(|k| k.kind == Kind::Sentence)
     }
 
+    /// Whether a source stands by a notice.
+    pub fn gives(&self, source: &str) -> bool {
+        self.entries
+            .values()
+            .any(|e| e.sources.contains_key(source))
+    }
+
     /// A source has spoken.
     pub fn said(&mut self, source: &'static str, key: Key, said: Said, now: u64) -> Vec<Command> {
         match said {

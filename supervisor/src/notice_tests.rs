@@ -181,3 +181,36 @@ fn instances_and_kinds_are_kept_apart_and_their_number_is_bounded() {
     }
     assert_eq!(n.standing().len(), NOTICES_MOST);
 }
+
+#[test]
+fn sources_of_one_kind_are_one_notice_and_each_takes_back_its_own() {
+    let mut n = notices();
+    assert_eq!(sentence(&mut n, Some(NOW + 120_000), NOW).len(), 1);
+    let group = Said::There(Some(NOW + 30_000));
+    let told = n.said("autoscaling", key(Kind::Sentence), group, NOW);
+    assert_eq!(
+        told,
+        vec![report(Kind::Sentence, NOW + 30_000)],
+        "the earlier deadline"
+    );
+    for _ in 0..5 {
+        assert_eq!(none(&mut n, "autoscaling", Kind::Sentence), vec![]);
+    }
+    assert!(n.is_condemned() && n.gives("imds") && !n.gives("autoscaling"));
+    for _ in 0..2 {
+        assert_eq!(none(&mut n, "imds", Kind::Sentence), vec![]);
+    }
+    let told = none(&mut n, "imds", Kind::Sentence);
+    assert_eq!(told, vec![Command::Retract(Kind::Sentence)]);
+}
+
+#[test]
+fn a_source_that_never_spoke_takes_nothing_back() {
+    let mut n = notices();
+    sentence(&mut n, Some(NOW + 120_000), NOW);
+    for _ in 0..10 {
+        assert_eq!(none(&mut n, "file", Kind::Sentence), vec![]);
+        assert_eq!(none(&mut n, "autoscaling", Kind::Sentence), vec![]);
+    }
+    assert!(n.is_condemned());
+}

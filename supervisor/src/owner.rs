@@ -9,6 +9,7 @@ use fulmar_proto::nimbus as pb;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::SupervisorConfig;
+use crate::drill::Drill;
 use crate::event::{Input, Report};
 use crate::imds::Identity;
 use crate::limits::{BLOBS_KEPT, LOG_FOLDERS_KEPT, STORY_KEPT};
@@ -38,11 +39,14 @@ pub struct Owner {
     pub(crate) fetching: BTreeSet<String>,
     pub(crate) fetchers: tokio::task::JoinSet<()>,
     reports: mpsc::Sender<Report>,
-    status: watch::Sender<Status>,
-    notices: Notices,
+    pub(crate) status: watch::Sender<Status>,
+    pub(crate) notices: Notices,
     /// What Nimbus said last.
     newest: Option<pb::SupervisorAssignment>,
     sentenced: Option<u64>,
+    pub(crate) drill: Option<Drill>,
+    /// A drill has ended this node; when it comes back.
+    pub(crate) dead: Option<Option<Duration>>,
     clock: Instant,
     housekept: Instant,
     sampled: Instant,
@@ -89,6 +93,8 @@ impl Owner {
             fetchers: tokio::task::JoinSet::new(),
             newest: None,
             sentenced: None,
+            drill: None,
+            dead: None,
             clock: now,
             housekept: now,
             sampled: now,
@@ -141,6 +147,10 @@ impl Owner {
                 let commands = self.notices.said(source, key, said, now_ms());
                 self.noticed(commands);
             }
+            Input::Drill(order, reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.drilled(order));
+            }
             Input::Identity(identity) => self.identified(identity),
         }
         self.show();
@@ -153,6 +163,9 @@ impl Owner {
         }
         let commands = self.notices.tick(now_ms());
         self.noticed(commands);
+        if self.drill.is_some_and(|d| now_ms() >= d.dies_ms) {
+            self.die();
+        }
         while self.fetchers.try_join_next().is_some() {}
         if self.sampled.elapsed() >= Duration::from_secs(1) {
             self.sampled = Instant::now();
@@ -280,7 +293,7 @@ impl Owner {
         }
     }
 
-    fn noticed(&mut self, commands: Vec<notice::Command>) {
+    pub(crate) fn noticed(&mut self, commands: Vec<notice::Command>) {
         for command in commands {
             let told = match command {
                 notice::Command::Report(n) => {
@@ -378,13 +391,16 @@ impl Owner {
     fn show(&self) {
         let slots: Vec<_> = self.slots.iter().map(|(port, s)| shown(*port, s)).collect();
         let (notices, condemned) = (self.notices.standing(), self.notices.is_condemned());
+        let drill = self.drill;
         self.status.send_if_modified(|s| {
             let same = s.slots == slots
+                && s.drill == drill
                 && s.notices == notices
                 && s.condemned == condemned
                 && s.totals == self.totals;
             if !same {
                 (s.slots, s.notices, s.condemned) = (slots, notices, condemned);
+                s.drill = drill;
                 s.totals = self.totals;
             }
             !same
@@ -424,6 +440,11 @@ impl Owner {
             self.step(port, Event::Wanted(None));
         }
         self.show();
+    }
+
+    /// Whether its work has moved away and its last worker has ended.
+    pub fn has_left(&self) -> bool {
+        self.status.borrow().drained && self.is_empty()
     }
 
     /// Whether nothing runs.

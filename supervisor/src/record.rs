@@ -101,6 +101,20 @@ impl Folder {
         replace(&self.slot(port), &text)
     }
 
+    /// Forgets everything but the logs, as if the machine had gone: who comes next is another node.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn vanish(&self) -> Result<(), Error> {
+        let id = self.dir.join("node-id");
+        gone(&id, fs::remove_file(&id))?;
+        for below in ["workers", "blobs"] {
+            let path = self.dir.join(below);
+            gone(&path, fs::remove_dir_all(&path))?;
+        }
+        Ok(())
+    }
+
     /// Forgets what a slot held and removes its worker's folder.
     ///
     /// # Errors
@@ -175,6 +189,18 @@ mod tests {
         }
     }
 
+    /// Opens a folder that was let go. A child that another test has forked just now holds the lock until it runs its program.
+    fn reopened(dir: &Path) -> Folder {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        loop {
+            match Folder::open(dir) {
+                Ok(folder) => return folder,
+                Err(error) => assert!(std::time::Instant::now() < end, "{error}"),
+            }
+            std::thread::yield_now();
+        }
+    }
+
     #[test]
     fn a_folder_has_one_holder_and_its_node_keeps_its_id() {
         let dir = tempfile::tempdir().expect("a folder");
@@ -186,8 +212,12 @@ mod tests {
             "{second}"
         );
         drop(folder);
-        let again = Folder::open(dir.path()).expect("opens");
+        let again = reopened(dir.path());
         assert_eq!(again.node_id().expect("reads"), id);
+        again.vanish().expect("removes");
+        drop(again);
+        let other = reopened(dir.path());
+        assert_ne!(other.node_id().expect("makes one"), id);
     }
 
     #[test]

@@ -1,22 +1,25 @@
 //! `run`: the supervisor daemon, on a listener that the caller bound, until it is told to stop.
 
 use std::future::Future;
-use std::pin::pin;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::config::SupervisorConfig;
 use crate::error::Error;
 use crate::event::Input;
+use crate::http::Pages;
 use crate::imds::{Identity, Imds};
 use crate::limits::{PORT_MS, REPORTS_KEPT, TICK_MS};
 use crate::link::{Link, now_ms};
 use crate::localizer;
 use crate::node::Load;
+use crate::notice::{Kind, Said};
 use crate::owner::{Owner, Parts, shown};
 use crate::record::Folder;
 use crate::slot::Slot;
@@ -26,8 +29,20 @@ use crate::{http, sources};
 /// Inputs that wait for the owner; their senders wait when it is full.
 const INBOX: usize = 256;
 
+/// The port of a node that comes back from a drill is asked for this often, until it is free.
+const BIND_AGAIN: Duration = Duration::from_millis(200);
+
+/// How a life of this node ended.
+enum End {
+    /// It was told to.
+    Told,
+    /// A drill took it; it comes back after so long, or never.
+    Drilled(Option<Duration>),
+}
+
 /// Runs a supervisor until `shutdown` is ready. Its workers outlive it, unless the configuration says
-/// that they stop with it; the next supervisor on the same folder adopts them.
+/// that they stop with it; the next supervisor on the same folder adopts them. After a drill's end the node
+/// plays dead, and comes back as a new one if that was ordered.
 ///
 /// # Errors
 /// The configuration cannot work, the folder cannot be used or is another supervisor's, or the
@@ -38,8 +53,56 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     config.check()?;
-    let serve = |e: std::io::Error| Error::Serve(e.to_string());
-    let port = listener.local_addr().map_err(serve)?.port();
+    let address = listener.local_addr().map_err(serve_error)?;
+    let mut shutdown = pin!(shutdown);
+    let mut listener = Some(listener);
+    loop {
+        let listener = match listener.take() {
+            Some(listener) => listener,
+            None => tokio::select! {
+                bound = bind(address) => bound,
+                () = &mut shutdown => return Ok(()),
+            },
+        };
+        let back = match life(&config, listener, shutdown.as_mut()).await? {
+            End::Told => return Ok(()),
+            End::Drilled(back) => back,
+        };
+        tracing::warn!(?back, "a drill has ended this node: it plays dead");
+        let absence = async {
+            match back {
+                Some(back) => sleep(back).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = absence => {}
+            () = &mut shutdown => return Ok(()),
+        }
+    }
+}
+
+fn serve_error(e: std::io::Error) -> Error {
+    Error::Serve(e.to_string())
+}
+
+/// The port it had: whoever took it meanwhile is waited for.
+async fn bind(address: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(_) => sleep(BIND_AGAIN).await,
+        }
+    }
+}
+
+/// One life of the node.
+async fn life(
+    config: &SupervisorConfig,
+    listener: TcpListener,
+    shutdown: Pin<&mut impl Future<Output = ()>>,
+) -> Result<End, Error> {
+    let port = listener.local_addr().map_err(serve_error)?.port();
     let folder = Folder::open(&config.dir)?;
     let blobs = folder.blobs();
     localizer::remove_halves(&blobs).map_err(|e| Error::folder(&blobs, &e))?;
@@ -49,7 +112,7 @@ pub async fn run(
     let (out, inbox) = mpsc::channel(INBOX);
     let (report, reports) = mpsc::channel(REPORTS_KEPT);
     let (client, clients) = watch::channel(None);
-    let (status, shown) = watch::channel(first(&config, &node_id, port));
+    let (status, shown) = watch::channel(first(config, &node_id, port));
     // Everything in this set ends with this function.
     let mut tasks = JoinSet::new();
     let mut owner = Owner::new(Parts {
@@ -77,11 +140,16 @@ pub async fn run(
         tasks.spawn(sources::watch_file(path, out.clone()));
     }
     if let Some(imds) = imds {
-        tasks.spawn(sources::watch_imds(imds, config.imds_poll, out));
+        tasks.spawn(sources::watch_imds(imds, config.imds_poll, out.clone()));
     }
+    let pages = Pages {
+        status: shown,
+        out,
+        drills: config.drills,
+    };
     let mut served = JoinSet::new();
-    served.spawn(async move { axum::serve(listener, http::router(shown)).await });
-    keep(owner, inbox, &mut served, shutdown, config.stop_workers).await
+    served.spawn(async move { axum::serve(listener, http::router(pages)).await });
+    keep(owner, inbox, &mut served, shutdown, config).await
 }
 
 /// Refuses slots whose ports somebody else holds, before any work is laid on them; a worker that was killed with the
@@ -104,30 +172,30 @@ async fn keep(
     mut owner: Owner,
     mut inbox: mpsc::Receiver<Input>,
     served: &mut JoinSet<std::io::Result<()>>,
-    shutdown: impl Future<Output = ()>,
-    stop_workers: bool,
-) -> Result<(), Error> {
-    let mut shutdown = pin!(shutdown);
+    mut shutdown: Pin<&mut impl Future<Output = ()>>,
+    config: &SupervisorConfig,
+) -> Result<End, Error> {
     let mut ticks = interval(Duration::from_millis(TICK_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut end: Option<Instant> = None;
+    let (mut told, mut leaves, mut end): (bool, Option<Instant>, Option<Instant>) =
+        (false, None, None);
     loop {
         tokio::select! {
             input = inbox.recv() => match input {
                 // While it ends, nothing new is begun.
                 Some(Input::Assignment(_)) if end.is_some() => {}
                 Some(input) => owner.take(input),
-                None => return Ok(()),
+                None => return Ok(End::Told),
             },
             _ = ticks.tick() => owner.tick(),
-            () = &mut shutdown, if end.is_none() => {
-                if !stop_workers {
-                    return Ok(());
+            () = shutdown.as_mut(), if !told => {
+                told = true;
+                leaves = Some(Instant::now() + config.term_notice);
+                if !config.term_notice.is_zero() {
+                    owner.take(sigterm(config.term_notice));
                 }
-                end = Some(Instant::now() + owner.stop_most());
-                owner.stop_all();
             }
-            () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return Ok(()),
+            () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return Ok(End::Told),
             ended = served.join_next() => {
                 let how = match ended {
                     Some(Ok(Err(e))) => e.to_string(),
@@ -136,9 +204,29 @@ async fn keep(
                 return Err(Error::Serve(how));
             }
         }
-        if end.is_some() && owner.is_empty() {
-            return Ok(());
+        if let Some(back) = owner.dead() {
+            return Ok(End::Drilled(back));
         }
+        if leaves.is_some_and(|at| Instant::now() >= at || owner.has_left()) {
+            leaves = None;
+            if !config.stop_workers {
+                return Ok(End::Told);
+            }
+            end = Some(Instant::now() + owner.stop_most());
+            owner.stop_all();
+        }
+        if end.is_some() && owner.is_empty() {
+            return Ok(End::Told);
+        }
+    }
+}
+
+/// Being told to end, as a notice.
+fn sigterm(notice: Duration) -> Input {
+    Input::Said {
+        source: "sigterm",
+        kind: Kind::Sentence,
+        said: Said::There(Some(now_ms() + notice.as_millis() as u64)),
     }
 }
 
@@ -155,6 +243,7 @@ fn first(config: &SupervisorConfig, node_id: &str, port: u16) -> Status {
         nimbus_problem: None,
         condemned: false,
         drained: false,
+        drill: None,
         assignment_version: 0,
         notices: Vec::new(),
         slots: config.slots.iter().map(|p| shown(*p, &empty)).collect(),

@@ -22,6 +22,18 @@ pub fn instance_action(body: &str) -> Said {
     }
 }
 
+/// `autoscaling/target-lifecycle-state`: a group that means to end, stop or hibernate this instance is a
+/// sentence. It does not say when; `grace_ms` after it was seen is taken, since without a lifecycle hook the
+/// group waits for nothing. Leaving the group (Detached, Standby) ends nobody.
+pub fn lifecycle(state: &str, now: u64, grace_ms: u64) -> Said {
+    let target = state.trim();
+    let target = target.strip_prefix("Warmed:").unwrap_or(target);
+    match target {
+        "Terminated" | "Stopped" | "Hibernated" => Said::There(Some(now + grace_ms)),
+        _ => Said::None,
+    }
+}
+
 #[derive(Deserialize)]
 struct Drill {
     kind: Kind,
@@ -65,6 +77,29 @@ mod tests {
             "<html>",
         ] {
             assert_eq!(instance_action(body), Said::There(None), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_an_autoscaling_group_says() {
+        for state in [
+            "Terminated",
+            "Terminated\n",
+            "Warmed:Terminated",
+            "Warmed:Stopped",
+        ] {
+            let said = lifecycle(state, 1_000, 500);
+            assert_eq!(said, Said::There(Some(1_500)), "{state}");
+        }
+        for state in [
+            "InService",
+            "Detached",
+            "Standby",
+            "Warmed:Running",
+            "",
+            "<html>",
+        ] {
+            assert_eq!(lifecycle(state, 1_000, 500), Said::None, "{state}");
         }
     }
 

@@ -9,7 +9,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::event::Input;
 use crate::imds::Imds;
-use crate::limits::NOTICE_FILE_MOST;
+use crate::limits::{LIFECYCLE_GRACE_MS, NOTICE_FILE_MOST};
+use crate::link::now_ms;
 use crate::notice::{Kind, Said};
 use crate::said;
 
@@ -97,11 +98,13 @@ pub async fn watch_imds(imds: Imds, each: Duration, out: mpsc::Sender<Input>) {
                 return;
             }
         }
-        let (action, advice) = tokio::join!(
+        let (action, advice, group) = tokio::join!(
             imds.get("/latest/meta-data/spot/instance-action"),
             imds.get("/latest/meta-data/events/recommendations/rebalance"),
+            imds.get("/latest/meta-data/autoscaling/target-lifecycle-state"),
         );
         let problem = action.as_ref().err().or(advice.as_ref().err());
+        let problem = problem.or(group.as_ref().err());
         match problem.map(ToString::to_string) {
             Some(problem) if !quiet => {
                 tracing::warn!("{problem}; asked again every {each:?}");
@@ -115,10 +118,15 @@ pub async fn watch_imds(imds: Imds, each: Duration, out: mpsc::Sender<Input>) {
         }
         let sentence = action.map(|a| a.map_or(Said::None, |body| said::instance_action(&body)));
         let advice = advice.map(|a| a.map_or(Said::None, |_| Said::There(None)));
-        for (kind, said) in [(Kind::Sentence, sentence), (Kind::Advice, advice)] {
+        let state = |s: Option<String>| s.unwrap_or_default();
+        let group = group.map(|g| said::lifecycle(&state(g), now_ms(), LIFECYCLE_GRACE_MS));
+        for (source, kind, said) in [
+            ("imds", Kind::Sentence, sentence),
+            ("rebalance", Kind::Advice, advice),
+            ("autoscaling", Kind::Sentence, group),
+        ] {
             // Silence is no answer: it neither gives a notice nor takes one back.
             let Ok(said) = said else { continue };
-            let source = "imds";
             if out.send(Input::Said { source, kind, said }).await.is_err() {
                 return;
             }

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use fulmar_proto::nimbus as pb;
 use serde::Serialize;
 
+use crate::drill::Drill;
 use crate::imds::Identity;
 use crate::node::Load;
 use crate::notice::Notice;
@@ -91,6 +92,8 @@ pub struct Status {
     pub condemned: bool,
     /// Nimbus says that its work has moved away.
     pub drained: bool,
+    /// A drill under way.
+    pub drill: Option<Drill>,
     /// Version of the newest assignment.
     pub assignment_version: u64,
     /// Notices in force.
@@ -168,6 +171,7 @@ impl Status {
             started_ms: self.started_ms,
             pool: self.pool.clone(),
             resources: self.resources.clone().into_iter().collect(),
+            instance_id: self.identity.instance_id.clone(),
         }
     }
 

@@ -13,6 +13,7 @@ fn status() -> Status {
         nimbus_problem: None,
         condemned: false,
         drained: false,
+        drill: None,
         assignment_version: 1,
         notices: vec![],
         slots: vec![SlotStatus {

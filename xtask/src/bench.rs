@@ -31,7 +31,7 @@ pub fn bench(args: &[String]) -> Result<ExitCode> {
         given.push(format!("--timely-twin={}", twin.display()));
     }
     match args.first().map(String::as_str) {
-        Some("start") => drop(build.args(["-p", "fulmar-cli", "-p", "fulmar-examples"])),
+        Some("start" | "spot") => drop(build.args(["-p", "fulmar-cli", "-p", "fulmar-examples"])),
         Some("engine") if !has("--in-process") => drop(build.args(["-p", "fulmar-cli"])),
         _ => {}
     }

@@ -7,6 +7,7 @@ pub mod deactivate;
 pub mod demo;
 pub mod describe;
 pub mod dev;
+pub mod drill;
 pub mod events;
 pub mod kill;
 pub mod list;
@@ -51,6 +52,7 @@ pub fn run(cli: Cli) -> Done {
         Verb::Query(args) => query::run(common, &args),
         Verb::Ui(args) => ui::run(common, &args),
         Verb::Source(args) => source::run(common, &args),
+        Verb::Drill(args) => drill::run(common, &args),
         Verb::Spot(args) => spot::run(common, &args),
         Verb::Topology(args) => topology::run(&args),
         Verb::Version(_) => version::run(common),

@@ -8,6 +8,8 @@
 //! * [`models`], [`replay`], [`whatif`]: how many nodes more a target needs, by three models.
 //! * [`bursts`], [`market`], [`policy`], [`ledger`]: how losses cluster, what types cost, which pools to buy, what came of it.
 //! * [`needs`], [`choose`], [`picture`], [`cost`]: what work needs, which types fit it and why, drawn; what it costs.
+//! * [`fleet`]: which nodes are ordered and which are let go.
+//! * [`drill`]: whom a rehearsed loss takes.
 //! * [`topologies`]: which losses each topology of a cluster bears.
 
 pub mod bands;
@@ -15,7 +17,9 @@ pub mod bursts;
 pub mod chance;
 pub mod choose;
 pub mod cost;
+pub mod drill;
 pub mod error;
+pub mod fleet;
 pub mod ledger;
 pub mod losses;
 pub mod market;

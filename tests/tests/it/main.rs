@@ -3,6 +3,7 @@
 mod aggregation;
 mod cassandra;
 mod cluster;
+mod drill;
 mod harness;
 mod kafka;
 mod pipeline;

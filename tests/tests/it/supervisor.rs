@@ -463,6 +463,126 @@ fn the_metadata_service_says_who_this_is_and_when_it_ends() {
 }
 
 #[test]
+fn an_autoscaling_group_that_ends_this_instance_is_a_sentence() {
+    let Some(mock) = std::env::var_os("FULMAR_IMDS_MOCK") else {
+        eprintln!("skipped: FULMAR_IMDS_MOCK does not name an EC2 metadata mock");
+        return;
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    let port = ports::free(1)[0].to_string();
+    let mut command = Command::new(&mock);
+    command
+        .args([
+            "asglifecycle",
+            "-n",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-I",
+            "-x",
+            "1",
+        ])
+        .args(["--asg-termination-delay-sec", "2"])
+        .env("HOME", dir.path());
+    let _mock = Process::start("imds", &mut command, dir.path());
+    let world = World::start(|c| {
+        c.imds = Some(format!("http://127.0.0.1:{port}"));
+        c.imds_poll = Duration::from_millis(200);
+    });
+    wait::wait_until("a sentence", MOST, || !world.node().notices.is_empty());
+    let node = world.node();
+    let [notice] = &node.notices[..] else {
+        panic!("one notice: {node:?}")
+    };
+    assert_eq!(notice.kind(), pb::NoticeKind::Sentence);
+    assert_eq!(notice.source, "autoscaling");
+    assert_eq!(world.status()["totals"]["notices"], 1);
+}
+
+#[test]
+fn told_to_end_it_drains_first_when_that_is_asked() {
+    let mut world = World::start(|c| {
+        c.term_notice = Duration::from_secs(60);
+        c.stop_workers = true;
+    });
+    world.submit(STAYS);
+    let pid = world.pid_besides(0);
+    drop(world.supervisor.as_mut().and_then(|s| s.stop.take()));
+    wait::wait_until("the notice", MOST, || {
+        world.node().notices.iter().any(|n| n.source == "sigterm")
+    });
+    assert!(lives(pid), "its work has nowhere to go yet");
+    let mut client = world.client();
+    let request = pb::KillTopologyRequest {
+        name: "stay".into(),
+        wait_secs: Some(0.0),
+    };
+    let killed = async { client.kill_topology(request).await };
+    world.runtime.block_on(killed).expect("lives");
+    let mut supervisor = world.supervisor.take().expect("runs");
+    supervisor.stop(&world.runtime);
+    assert!(
+        !lives(pid),
+        "with nothing left it ends, well before the minute is over"
+    );
+}
+
+fn order(world: &World, body: &str) -> (u16, String) {
+    let url = format!("http://127.0.0.1:{}/api/v1/drill", world.page_port);
+    let client = reqwest::blocking::Client::new();
+    let sent = client
+        .post(url)
+        .header("content-type", "application/json")
+        .body(body.to_owned());
+    let answer = sent.send().expect("answers");
+    (answer.status().as_u16(), answer.text().unwrap_or_default())
+}
+
+#[test]
+fn a_drill_ends_a_node_as_a_machine_ends_and_brings_back_another() {
+    let world = World::start(|_| {});
+    world.submit(STAYS);
+    let (pid, node) = (world.pid_besides(0), world.status()["node_id"].clone());
+    let (code, text) = order(&world, r#"{"notice_ms":3600001}"#);
+    assert!(code == 400 && text.contains("3600000"), "{code} {text}");
+    assert!((400..500).contains(&order(&world, "now").0));
+    // A notice that is taken back changes nothing in the end.
+    assert_eq!(order(&world, r#"{"notice_ms":60000}"#).0, 200);
+    let (code, text) = order(&world, "{}");
+    assert!(code == 409 && text.contains("already"), "{code} {text}");
+    wait::wait_until("the notice", MOST, || {
+        world.node().notices.iter().any(|n| n.source == "drill")
+    });
+    let url = format!("http://127.0.0.1:{}/api/v1/drill", world.page_port);
+    let spared = reqwest::blocking::Client::new().delete(url).send();
+    assert_eq!(spared.expect("answers").status(), 200);
+    wait::wait_until("the notice to be taken back", MOST, || {
+        !world.node().cordoned
+    });
+    assert!(lives(pid));
+    // Without a notice it is gone at once, and its worker with it.
+    assert_eq!(order(&world, r#"{"back_ms":500}"#).0, 200);
+    wait::wait_until("its worker's end", MOST, || !lives(pid));
+    wait::wait_until("another node in its place", MOST, || {
+        let id = world.status()["node_id"].clone();
+        id.is_string() && id != node
+    });
+    let next = world.pid_besides(pid);
+    assert!(lives(next), "which is given the work");
+}
+
+#[test]
+fn a_node_that_forbids_drills_refuses_them() {
+    let world = World::start(|c| c.drills = false);
+    wait::wait_until("its pages", MOST, || world.page("/healthz").is_some());
+    let (code, text) = order(&world, "{}");
+    assert!(
+        code == 403 && text.contains("supervisor.drill.enable"),
+        "{code} {text}"
+    );
+}
+
+#[test]
 fn two_supervisors_do_not_share_a_folder() {
     let world = World::start(|_| {});
     let config = SupervisorConfig::new(

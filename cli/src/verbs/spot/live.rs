@@ -104,7 +104,11 @@ pub fn run(common: &Common, options: &Options, target: Option<f64>, seed: Option
 }
 
 impl Cluster {
-    async fn ask(common: &Common) -> Result<Self, Failure> {
+    /// Asks Nimbus.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn ask(common: &Common) -> Result<Self, Failure> {
         let mut client = Client::connect(common).await?;
         let info = client
             .nimbus

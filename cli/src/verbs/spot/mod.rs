@@ -3,10 +3,10 @@
 mod choose;
 mod cost;
 mod endure;
-mod files;
-mod live;
+pub mod files;
+pub mod live;
 mod metrics;
-mod rehearse;
+pub mod rehearse;
 
 use crate::args::Common;
 use crate::failure::{Done, Failure};
@@ -38,6 +38,6 @@ pub fn run(common: &Common, args: &Args) -> Done {
 }
 
 /// A refusal of the planner is a mistake of its caller.
-fn refused(error: fulmar_spot_plan::Error) -> Failure {
+pub fn refused(error: fulmar_spot_plan::Error) -> Failure {
     Failure::Usage(error.to_string())
 }

@@ -29,6 +29,24 @@ pub fn verdicts(cluster: &Cluster, found: &[Endurance]) -> Vec<String> {
     found.iter().enumerate().map(one).collect()
 }
 
+/// Topologies that lack slots after these nodes have gone and everything was laid anew, in the order in which
+/// they are served.
+pub fn short_without(cluster: &Cluster, lost: &BTreeSet<&str>) -> Vec<String> {
+    let ids = cluster.nodes.iter().map(|n| n.node_id.as_str());
+    let left: BTreeSet<&str> = ids.filter(|id| !lost.contains(id)).collect();
+    let mut taken: BTreeSet<Slot> = BTreeSet::new();
+    let mut short = Vec::new();
+    for t in &cluster.topologies {
+        let solution = solve(&problem(cluster, t, &left, &taken));
+        if solution.missing.is_some() {
+            let name = t.summary.as_ref().map(|s| s.name.clone());
+            short.push(name.unwrap_or_default());
+        }
+        taken.extend(solution.placed.into_values());
+    }
+    short
+}
+
 /// Whether topology number `which` has all its workers after the `lost` largest nodes have gone.
 fn holds(cluster: &Cluster, which: usize, lost: u32) -> bool {
     let mut left: Vec<&pb::SupervisorSummary> = cluster.nodes.iter().collect();
@@ -141,6 +159,20 @@ mod tests {
             }),
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn a_loss_of_named_nodes_is_borne_while_there_are_slots() {
+        let cluster = Cluster::of(
+            vec![node(0, 2), node(1, 2), node(2, 1)],
+            vec![running(0, 2), running(1, 1)],
+        );
+        let short = |lost: &[&str]| short_without(&cluster, &lost.iter().copied().collect());
+        assert_eq!(short(&[]), Vec::<String>::new());
+        assert_eq!(short(&["n0"]), Vec::<String>::new());
+        assert_eq!(short(&["n0", "n2"]), ["t1"]);
+        assert_eq!(short(&["n0", "n1"]), ["t0", "t1"]);
+        assert_eq!(short(&["nobody"]), Vec::<String>::new());
     }
 
     #[test]

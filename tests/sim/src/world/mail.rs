@@ -70,12 +70,19 @@ impl World {
             }
             Mail::Notice(i, deadline) => {
                 let node = self.nodes[i].id.clone();
-                let notice = deadline.map(|deadline_ms| Notice {
-                    sentence: true,
-                    deadline_ms,
-                    source: "imds".to_owned(),
+                let source = "imds".to_owned();
+                self.take(match deadline {
+                    Some(deadline_ms) => {
+                        let notice = Notice {
+                            sentence: true,
+                            deadline_ms,
+                            source,
+                            since_ms: 0,
+                        };
+                        Event::Notice { node, notice }
+                    }
+                    None => Event::Retracted { node, source },
                 });
-                self.take(Event::Notice { node, notice });
             }
         }
     }
