@@ -1,4 +1,5 @@
-//! `engine`: what one worker does on this machine, workload by workload, beside the machine's limits.
+//! `engine`: what a worker does on this machine, workload by workload, beside the machine's limits. On a cluster, beside the peers,
+//! as [`crate::versus`] does it; or inside this process (`--in-process`), which this file does.
 //!
 //! The rule of counting is the same for all: executes in the last bolt (un-acked) or acks in the spout
 //! (acked), in the topology's own code, each counter on a cache line of its own. Names are those of
@@ -7,36 +8,43 @@
 mod latency;
 mod limits;
 mod pair;
-mod text;
 mod usage;
-mod workloads;
 
 use std::any::Any;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fulmar::prelude::*;
 
+use fulmar_bench::workloads::{self, Shape, WORKLOADS};
+use fulmar_bench_counting::counts::Counts;
+use fulmar_bench_counting::text;
+
 use crate::report::{Figure, print};
+use crate::versus::{self, Twins};
 use usage::Usage;
-use workloads::{Counts, WORKLOADS, build};
 
 /// How to measure.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Two runs of 2 s instead of five of 5 s.
+    /// Within 45 minutes: shorter and fewer windows, the peers by their kept settings instead of a sweep.
     #[arg(long)]
-    quick: bool,
+    pub quick: bool,
     /// Write one JSON object a line to this file.
     #[arg(long)]
-    json: Option<PathBuf>,
+    pub json: Option<PathBuf>,
     /// Event-loop threads; components have as many executors.
     #[arg(long, default_value_t = 2)]
     cores: usize,
-    /// Only workloads whose name contains this, for example `null` or `limit`.
+    /// Only figures whose name contains this, for example `null` or `limit`.
     #[arg(long, default_value = "")]
-    only: String,
+    pub only: String,
+    /// Ours alone, inside this process instead of on a cluster: for the engine's own engineers.
+    #[arg(long, conflicts_with_all = ["vs_storm", "vs_flink", "vs_timely"])]
+    in_process: bool,
+    /// Whom to compare with.
+    #[command(flatten)]
+    pub twins: Twins,
 }
 
 /// Measures everything that is asked for.
@@ -44,6 +52,9 @@ pub struct Options {
 /// # Errors
 /// A topology cannot be built or the file cannot be written.
 pub fn run(options: &Options) -> anyhow::Result<()> {
+    if !options.in_process {
+        return versus::run(options);
+    }
     let (runs, span) = if options.quick {
         (2, Duration::from_secs(2))
     } else {
@@ -62,7 +73,14 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         }
         // Two workers have one core each, and as many tasks.
         let cores = if workers == 2 { 1 } else { options.cores };
-        let topology = |counts: &Counts| build(workload, acked, cores, counts, &lines);
+        let shape = Shape {
+            workload: workload.to_owned(),
+            acked,
+            spouts: cores as u32,
+            bolts: cores as u32,
+            verify: false,
+        };
+        let topology = |counts: &Counts| workloads::builder(&shape, counts, &lines).build();
         let measured = (0..runs).map(|_| once(&topology, cores, workers, span));
         let measured = measured.collect::<anyhow::Result<Vec<_>>>()?;
         let words = workload == "wordcount";
@@ -77,6 +95,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     print(&figures, options.json.as_deref())
 }
 
+pub use limits::measure as limits;
+
 /// Workload, acked or not, workers. Between workers the end of each workload is what travels.
 fn matrix() -> impl Iterator<Item = (&'static str, bool, usize)> {
     let far = ["null", "fresh16", "fresh100", "wordcount"];
@@ -86,7 +106,10 @@ fn matrix() -> impl Iterator<Item = (&'static str, bool, usize)> {
 }
 
 /// Share of a core that 1,000 idle executors take.
-fn idle(runs: usize, span: Duration, cores: usize) -> anyhow::Result<Figure> {
+///
+/// # Errors
+/// The topology cannot be started.
+pub fn idle(runs: usize, span: Duration, cores: usize) -> anyhow::Result<Figure> {
     let mut shares = Vec::new();
     for _ in 0..runs {
         let cluster = LocalCluster::submit(workloads::idle()?, cores)?;
@@ -101,6 +124,7 @@ fn idle(runs: usize, span: Duration, cores: usize) -> anyhow::Result<Figure> {
         name: "engine/idle/cpu".to_owned(),
         runs: shares,
         unit: "cores",
+        against: None,
         note: "1,000 idle executors: 10 spouts, 990 bolts".to_owned(),
     })
 }
@@ -111,6 +135,7 @@ fn three(name: &str, runs: &[Run], words: bool, cores: usize, span: Duration) ->
         name: format!("{name}/{what}"),
         runs: runs.iter().map(value).collect(),
         unit,
+        against: None,
         note: format!(
             "{cores} event-loop threads, {} s a run after 1 s of warm-up",
             span.as_secs()
@@ -137,7 +162,7 @@ fn once(
     workers: usize,
     span: Duration,
 ) -> anyhow::Result<Run> {
-    let counts = Counts(Arc::default());
+    let counts = Counts::default();
     let topology = topology(&counts)?;
     // Dropping it ends it.
     let running: Box<dyn Any> = match workers {

@@ -7,6 +7,7 @@ mod report;
 mod scheduler;
 mod spot;
 mod start;
+mod versus;
 
 use clap::{Parser, Subcommand};
 

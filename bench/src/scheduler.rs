@@ -127,11 +127,8 @@ fn step(state: &mut State, event: Event, now: u64, store: Option<&Store>) -> Res
     let out = state.step(event, now)?;
     for command in &out {
         if let (Command::Store(id), Some(store)) = (command, store) {
-            let t = state
-                .topologies
-                .get(id)
-                .context("a stored topology exists")?;
-            store.put(t, state.next_number)?;
+            let stored = state.stored(id).context("a stored topology exists")?;
+            store.put(&stored, state.next_number)?;
         }
         if let Command::Publish(id) = command {
             std::hint::black_box(wire::assignment(state, id));
@@ -166,6 +163,10 @@ fn placed(state: &State) -> Result<Vec<(String, i32, String, u16)>> {
 fn moves(before: &[(String, i32, String, u16)], after: &[(String, i32, String, u16)]) -> usize {
     before.iter().zip(after).filter(|(a, b)| a != b).count()
 }
+
+/// What the first laying is.
+const FIRST: &str =
+    "one topology, 1,000 workers wanted, 12 pools, share 0.2; the whole step and its messages";
 
 /// One topology of all executors: the first laying, laying again, the loss of one node.
 fn large(kind: Kind, name: &str, runs: usize) -> Result<Vec<Figure>> {
@@ -212,12 +213,11 @@ fn large(kind: Kind, name: &str, runs: usize) -> Result<Vec<Figure>> {
         name: format!("scheduler/51810x1000/{name}{what}"),
         runs,
         unit,
+        against: None,
         note,
     };
-    let note =
-        "one topology, 1,000 workers wanted, 12 pools, share 0.2; the whole step and its messages";
     Ok(vec![
-        figure("first_ms", first, "ms", note.to_owned()),
+        figure("first_ms", first, "ms", FIRST.to_owned()),
         figure(
             "again_moves",
             again,
@@ -259,6 +259,7 @@ fn submits(runs: usize) -> Result<Figure> {
         name: "scheduler/submit300/s".to_owned(),
         runs: seconds,
         unit: "s",
+        against: None,
         note:
             "300 topologies of 172 or 173 executors and 20 workers, each written to the store first"
                 .to_owned(),

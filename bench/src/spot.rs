@@ -105,6 +105,7 @@ fn endure(runs: usize) -> Figure {
         name: "spot/endure/1000x50x100_ms".to_owned(),
         runs: (0..runs).map(|_| one()).collect(),
         unit: "ms",
+        against: None,
         note: "worst, random and pool losses of every topology, both models exact, 20,000 random orders".to_owned(),
     }
 }
@@ -125,6 +126,7 @@ fn a_year(groups: &[Vec<Track>], runs: usize) -> Figure {
         name: "spot/replay/year_ms".to_owned(),
         runs: (0..runs as u64).map(one).collect(),
         unit: "ms",
+        against: None,
         note: "a year of every recording's losses over 50 pools of 20 nodes".to_owned(),
     }
 }
@@ -204,6 +206,7 @@ fn policy(options: &Options, groups: &[Vec<Track>]) -> Result<[Figure; 2]> {
         name: format!("spot/policy/{name}"),
         runs,
         unit,
+        against: None,
         note: note.clone(),
     };
     Ok([

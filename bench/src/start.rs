@@ -42,12 +42,14 @@ pub fn run(options: &Options) -> Result<()> {
             name: "start/program_ms".to_owned(),
             runs: starts?,
             unit: "ms",
+            against: None,
             note: "`fulmar completions bash`, from its start to its end".to_owned(),
         },
         Figure {
             name: "start/submit_to_first_tuple_ms".to_owned(),
             runs: tuples?,
             unit: "ms",
+            against: None,
             note: "`fulmar submit journal` on two workers, upload included, to the first number in the file"
                 .to_owned(),
         },

@@ -44,6 +44,9 @@ pub struct Common {
     /// How daemons log.
     #[arg(long, global = true, value_enum, default_value_t = Log::Text)]
     pub log: Log,
+    /// The process with which this one ends, however that ends: the demo's children must not outlive it.
+    #[arg(long, global = true, hide = true, value_name = "PID")]
+    pub end_with: Option<i32>,
 }
 
 /// How answers are printed.

@@ -14,9 +14,13 @@ pub const NIMBUS_PORT: u16 = 6629;
 /// The page's port (`ui.port` of Storm).
 pub const UI_PORT: u16 = 8080;
 
-/// Sets up logging to stderr; `RUST_LOG` chooses what is said.
-pub fn logging(common: &Common) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+/// What verbs log that say themselves, once, that brokers do not answer: librdkafka repeats it many times a second.
+const QUIET: &str = "info,librdkafka=off,rdkafka=off";
+
+/// Sets up logging to stderr; `RUST_LOG` chooses what is said, else `quiet` leaves librdkafka's own lines out.
+pub fn logging(common: &Common, quiet: bool) {
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(if quiet { QUIET } else { "info" }));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -46,7 +46,7 @@ impl Blobs {
         let part = self
             .dir
             .join(format!("{sha256}.{}.part", uuid::Uuid::new_v4()));
-        let file = File::create(&part).map_err(|e| fail(sha256, e))?;
+        let file = File::create(&part).map_err(|e| self.full(&e))?;
         Ok(Upload {
             file,
             part,
@@ -55,6 +55,16 @@ impl Blobs {
             hash: Sha256::new(),
             bytes: 0,
         })
+    }
+
+    /// What cannot be written is the operator's to mend, so it stands in the log too.
+    fn full(&self, problem: &std::io::Error) -> Error {
+        let error = Error::Disk {
+            folder: self.dir.display().to_string(),
+            problem: problem.to_string(),
+        };
+        tracing::error!("{} {error}", error.code());
+        error
     }
 
     /// Whether a blob is there.
@@ -95,7 +105,7 @@ impl Upload {
             });
         }
         self.hash.update(data);
-        self.file.write_all(data).map_err(|e| fail(&self.want, e))
+        self.file.write_all(data).map_err(|e| self.blobs.full(&e))
     }
 
     /// Checks the checksum and keeps the blob; answers its key and size.
@@ -113,8 +123,8 @@ impl Upload {
                 problem,
             });
         }
-        self.file.sync_all().map_err(|e| fail(&self.want, e))?;
-        std::fs::rename(&self.part, self.blobs.dir.join(&got)).map_err(|e| fail(&got, e))?;
+        self.file.sync_all().map_err(|e| self.blobs.full(&e))?;
+        std::fs::rename(&self.part, self.blobs.dir.join(&got)).map_err(|e| self.blobs.full(&e))?;
         Ok((got, self.bytes))
     }
 }
@@ -176,5 +186,23 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).expect("lists").count(), 1);
         assert!(blobs.upload("../../etc/passwd").is_err());
         assert!(!blobs.contains("../nimbus.redb"));
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_no_mistake_of_the_client() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let blobs = Blobs::open(&dir.path().join("blobs")).expect("opens");
+        let key = hex::encode(Sha256::digest(b"program"));
+        let mut upload = blobs.upload(&key).expect("starts");
+        upload.file = File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("opens");
+        let status = tonic::Status::from(upload.write(b"program").expect_err("is full"));
+        assert_eq!(status.code(), tonic::Code::Internal);
+        let text = status.message();
+        for part in ["No space left", "blobs", "free space"] {
+            assert!(text.contains(part), "{text}");
+        }
     }
 }

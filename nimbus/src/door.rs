@@ -251,7 +251,7 @@ impl Nimbus for Door {
                 .state
                 .topologies
                 .values()
-                .map(|t| wire::summary(v.state, t, v.now))
+                .map(|t| wire::summary(v.state, v.stats, t, v.now))
                 .collect(),
         });
         Ok(Response::new(info.await?))

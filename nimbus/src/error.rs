@@ -23,6 +23,16 @@ pub enum Error {
         /// What happened and what to do.
         problem: String,
     },
+    /// A program cannot be kept: the disk is full, or the folder cannot be written.
+    #[error(
+        "nimbus cannot keep the program in {folder}: {problem}; free space there, or give nimbus another folder (--dir, storm.local.dir), and submit again"
+    )]
+    Disk {
+        /// The folder of blobs.
+        folder: String,
+        /// What the system said.
+        problem: String,
+    },
     /// A client asked for what cannot be.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -40,6 +50,7 @@ impl Error {
         match self {
             Error::Store { .. } => "NIM001",
             Error::Blob { .. } => "NIM002",
+            Error::Disk { .. } => "NIM006",
             Error::Refused(Refusal::AlreadyAlive(_)) => "NIM010",
             Error::Refused(Refusal::NotAlive(_)) => "NIM011",
             Error::Refused(Refusal::Invalid(_)) => "NIM012",
@@ -52,7 +63,9 @@ impl Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let code = match &error {
-            Error::Store { .. } | Error::Serve(_) | Error::Config(_) => Code::Internal,
+            Error::Store { .. } | Error::Disk { .. } | Error::Serve(_) | Error::Config(_) => {
+                Code::Internal
+            }
             Error::Blob { .. } => Code::InvalidArgument,
             Error::Refused(Refusal::AlreadyAlive(_)) => Code::AlreadyExists,
             Error::Refused(Refusal::NotAlive(_)) => Code::NotFound,

@@ -1,7 +1,7 @@
 //! Who decides: what lives where, and what becomes of it.
 //!
 //! * [`lifecycle`], [`scheduler`], [`cluster`], [`place`], [`moves`], [`endure`], [`step`]: the pure heart; `State::step` decides everything.
-//! * [`event`], [`model`], [`limits`]: what can happen, what is known, every bound.
+//! * [`event`], [`model`], [`stored`], [`limits`]: what can happen, what is known, every bound.
 //! * [`stats`]: what workers say about themselves, for the page; soft and bounded.
 //! * [`owner`], [`store`], [`blobs`]: the one task that owns the state, and what it writes.
 //! * [`door`], [`wire`], [`page`], [`run`]: the gRPC door, health and metrics beside it, the daemon.
@@ -28,6 +28,7 @@ pub mod step;
 #[cfg(test)]
 mod step_tests;
 pub mod store;
+pub mod stored;
 pub mod wire;
 
 pub use run::{NimbusConfig, run};

@@ -28,6 +28,18 @@ pub enum Status {
     },
 }
 
+impl Status {
+    /// In a word, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive: its spouts rest",
+            Self::Killed { .. } => "killed: its spouts rest until it ends",
+            Self::Rebalancing { .. } => "rebalancing: its spouts rest until it is spread anew",
+        }
+    }
+}
+
 /// What is asked of a topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {

@@ -12,7 +12,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::endure;
 use crate::error::Error;
 use crate::event::{Command, Event};
-use crate::lifecycle;
 use crate::limits::{ENDURES_EVERY_MS, EVENTS_KEPT};
 use crate::model::State;
 use crate::scheduler::policy::Policy;
@@ -89,20 +88,9 @@ impl Owner {
     /// # Errors
     /// The store cannot be read.
     pub fn new(store: Store, policy: Policy) -> Result<Self, Error> {
-        let now = now_ms();
-        let (topologies, next_number) = store.load()?;
-        let mut state = State {
-            started: now,
-            next_number,
-            policy,
-            ..State::default()
-        };
-        for mut t in topologies {
-            t.status = lifecycle::after_restart(t.status, 30_000, now);
-            state.topologies.insert(t.id.clone(), t);
-        }
+        let (stored, next_number) = store.load()?;
         Ok(Self {
-            state,
+            state: State::restored(stored, next_number, policy, now_ms()),
             store,
             stats: Stats::default(),
             events: VecDeque::new(),
@@ -210,8 +198,8 @@ impl Owner {
         for command in &commands {
             match command {
                 Command::Store(id) => {
-                    if let Some(t) = self.state.topologies.get(id) {
-                        self.store.put(t, self.state.next_number)?;
+                    if let Some(stored) = self.state.stored(id) {
+                        self.store.put(&stored, self.state.next_number)?;
                     }
                 }
                 Command::Forget(id) => self.store.remove(id)?,

@@ -98,7 +98,7 @@ fn text(v: &View<'_>) -> String {
     );
     out.head("topology_healthy", "gauge");
     for t in s.topologies.values() {
-        let ok = wire::summary(s, t, v.now).health == "ok";
+        let ok = wire::summary(s, v.stats, t, v.now).health == "ok";
         out.labelled("topology_healthy", &t.name, f64::from(u8::from(ok)));
     }
     out.head("topology_endures_losses", "gauge");

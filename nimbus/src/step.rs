@@ -184,7 +184,13 @@ impl State {
             Step::To(status) => {
                 t.status = status;
                 t.version += 1;
-                tell(out, "status", &id, "", format!("{}: {status:?}", t.name));
+                tell(
+                    out,
+                    "status",
+                    &id,
+                    "",
+                    format!("{} is {}", t.name, status.words()),
+                );
                 out.extend([Command::Store(id.clone()), Command::Publish(id)]);
             }
             Step::Stay | Step::Reshape(_) | Step::Remove => {}
@@ -379,8 +385,19 @@ impl State {
             self.lost.entry(worker.topology.clone()).or_default(),
             incarnation,
         );
-        let text = format!("worker {}:{} ended: {how}", slot.node, slot.port);
-        tell(out, "worker_lost", &worker.topology, &slot.node, text);
+        let moved = !self
+            .topologies
+            .get(&worker.topology)
+            .is_some_and(|t| t.placed.iter().any(|p| p.slot() == *slot));
+        let drained = self.nodes.get(&slot.node).is_some_and(|n| n.cordoned);
+        // A worker that was told to end, once its work had gone elsewhere, is no loss.
+        let (kind, text) = match (moved && how == "exit code 0", drained) {
+            (true, true) => ("worker_ended", "ended after the drain".to_owned()),
+            (true, false) => ("worker_ended", "ended after its work had moved".to_owned()),
+            (false, _) => ("worker_lost", format!("ended: {how}")),
+        };
+        let text = format!("worker {}:{} {text}", slot.node, slot.port);
+        tell(out, kind, &worker.topology, &slot.node, text);
         if let Some(t) = self.topologies.get_mut(&worker.topology) {
             t.version += 1;
             // Stored like every version that is published: after a restart none may be given out twice.
@@ -460,7 +477,11 @@ impl State {
                     t.status = status;
                     t.version += 1;
                     if let Some(shape) = t.wanted.take() {
+                        // Executors that are cut together give slots up, and who held them must hear of it.
+                        let before = State::slots_of(t).into_iter().map(|s| s.node);
+                        let before: std::collections::BTreeSet<_> = before.collect();
                         moves::reshape(t, &shape);
+                        out.extend(before.into_iter().map(Command::Slots));
                     }
                     let text = format!("{}: the new shape applies", t.name);
                     tell(out, "rebalanced", &id, "", text);

@@ -350,24 +350,86 @@ fn after_a_restart_a_worker_is_found_by_others_before_its_supervisor_is_back() {
     );
 }
 
+/// What a Nimbus knows that starts again with what this one has stored.
+fn again(c: &Cluster) -> State {
+    let ids = c.state.topologies.keys();
+    let stored = ids.filter_map(|id| c.state.stored(id)).collect();
+    State::restored(stored, c.state.next_number, c.state.policy.clone(), c.now)
+}
+
 #[test]
 fn a_restarted_nimbus_moves_nothing_while_it_waits_for_reports() {
     let mut c = Cluster::new(2);
     c.event(submit("a", 2)).expect("fits");
     c.run(&[]);
     let before = c.state.by_name("a").expect("runs").clone();
-    let mut state = State {
-        started: c.now,
-        ..State::default()
-    };
-    state.topologies.insert(before.id.clone(), before.clone());
-    c.state = state;
+    c.state = again(&c);
     c.event(Event::Look).expect("looks");
     c.supervisor(0);
     c.supervisor(1);
     c.now += 2_000;
     c.event(Event::Look).expect("looks");
     assert_eq!(c.state.by_name("a").expect("runs").placed, before.placed);
+}
+
+#[test]
+fn a_restarted_nimbus_gives_out_the_assignment_that_it_gave_out_before() {
+    let mut c = Cluster::new(2);
+    c.event(submit("a", 2)).expect("fits");
+    c.run(&[]);
+    let id = c.state.by_name("a").expect("runs").id.clone();
+    let before = crate::wire::assignment(&c.state, &id);
+    assert!(before.workers.iter().all(|w| w.incarnation > 0));
+    c.state = again(&c);
+    c.event(Event::Look).expect("looks");
+    assert_eq!(crate::wire::assignment(&c.state, &id), before);
+    // Each worker comes back, and nothing has changed.
+    for w in &before.workers {
+        let slot = Slot {
+            node: w.node_id.clone(),
+            port: w.port as u16,
+        };
+        let (topology, host, incarnation) = (id.clone(), w.host.clone(), w.incarnation);
+        c.event(Event::Worker {
+            slot,
+            host,
+            topology,
+            incarnation,
+        })
+        .expect("is known");
+        assert_eq!(crate::wire::assignment(&c.state, &id), before);
+    }
+}
+
+#[test]
+fn a_worker_that_does_not_come_back_after_a_restart_is_lost_with_its_node() {
+    let mut c = Cluster::new(2);
+    c.event(submit("a", 2)).expect("fits");
+    c.run(&[]);
+    let before = c.state.by_name("a").expect("runs").clone();
+    let gone = c.state.workers.iter().next().expect("runs");
+    let (gone, incarnation) = (gone.0.clone(), gone.1.incarnation);
+    c.state = again(&c);
+    let other = usize::from(gone.node == "n0");
+    let end = c.now + 2 * crate::limits::GRACE_MS;
+    while c.now < end {
+        c.now += 500;
+        c.supervisor(other);
+        c.event(Event::Look).expect("looks");
+    }
+    assert!(c.state.lost[&before.id].contains(&incarnation));
+    let after = c.state.by_name("a").expect("runs");
+    assert!(after.placed.iter().all(|p| p.slot() != gone));
+    // And is not forgotten by the next start: who was declared lost stays out.
+    c.state = again(&c);
+    let (topology, host) = (before.id.clone(), String::new());
+    let refused = c.event(Event::Worker {
+        slot: gone,
+        host,
+        topology,
+        incarnation,
+    });
+    assert!(refused.is_err());
 }
 
 #[test]
@@ -427,4 +489,38 @@ fn a_rebalance_changes_workers_and_executors() {
     assert_eq!((t.workers, t.placed.len()), (2, 4));
     assert!(crate::lifecycle::emits(t.status));
     assert_eq!(c.nodes_of("a").len(), 2, "the new worker has its share");
+}
+
+/// What each supervisor was told last, kept up by the commands alone.
+fn hear(c: &Cluster, out: &[Command], told: &mut BTreeMap<String, BTreeSet<Slot>>) {
+    for command in out {
+        if let Command::Slots(node) = command {
+            let given = c.state.topologies.values().flat_map(State::slots_of);
+            told.insert(node.clone(), given.filter(|s| s.node == *node).collect());
+        }
+    }
+}
+
+#[test]
+fn who_gives_a_slot_up_in_a_rebalance_is_told() {
+    let mut c = Cluster::new(3);
+    let mut told = BTreeMap::new();
+    let out = c.event(submit("a", 6)).expect("is taken");
+    hear(&c, &out, &mut told);
+    c.run(&[]);
+    let given: usize = told.values().map(BTreeSet::len).sum();
+    assert_eq!(given, 6);
+    // Four executors of the sink become one: three slots have nothing left.
+    let executors = BTreeMap::from([("sink".to_owned(), 1)]);
+    let shape = Shape {
+        workers: None,
+        executors,
+    };
+    let (name, wait) = ("a".to_owned(), Some(0));
+    let event = Event::Rebalance { name, wait, shape };
+    let out = c.event(event).expect("is taken");
+    hear(&c, &out, &mut told);
+    let t = c.state.by_name("a").expect("lives");
+    let told: BTreeSet<Slot> = told.into_values().flatten().collect();
+    assert_eq!(told, State::slots_of(t));
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::error::Error;
-use crate::model::Topology;
+use crate::stored::Stored;
 
 const TOPOLOGIES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("topologies");
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
@@ -43,7 +43,7 @@ impl Store {
     ///
     /// # Errors
     /// The file cannot be read, or holds what this version does not know.
-    pub fn load(&self) -> Result<(Vec<Topology>, u64), Error> {
+    pub fn load(&self) -> Result<(Vec<Stored>, u64), Error> {
         let read = || -> Result<_, Box<dyn std::error::Error>> {
             let tx = self.db.begin_read()?;
             let mut topologies = Vec::new();
@@ -63,11 +63,11 @@ impl Store {
     ///
     /// # Errors
     /// The disk is full or gone.
-    pub fn put(&self, topology: &Topology, number: u64) -> Result<(), Error> {
-        let bytes = serde_json::to_vec(topology).map_err(|e| self.fail(&e))?;
+    pub fn put(&self, stored: &Stored, number: u64) -> Result<(), Error> {
+        let bytes = serde_json::to_vec(stored).map_err(|e| self.fail(&e))?;
         self.write(|tx| {
             tx.open_table(TOPOLOGIES)?
-                .insert(topology.id.as_str(), bytes.as_slice())?;
+                .insert(stored.topology.id.as_str(), bytes.as_slice())?;
             tx.open_table(NUMBERS)?.insert("topology", number)?;
             Ok(())
         })

@@ -218,15 +218,17 @@ pub fn supervisor(state: &State, stats: &Stats, n: &Node, now: u64) -> pb::Super
 }
 
 /// A topology as clients see it, with its health in words.
-pub fn summary(state: &State, t: &Topology, now: u64) -> pb::TopologySummary {
+pub fn summary(state: &State, stats: &Stats, t: &Topology, now: u64) -> pb::TopologySummary {
     let slots: BTreeSet<Slot> = t.placed.iter().map(Placed::slot).collect();
     let ready = slots
         .iter()
         .filter(|s| state.workers.get(s).is_some_and(|w| w.topology == t.id))
         .count();
+    let closed = stats.unopened(&t.id);
     let (health, reason) = match (&t.missing, slots.len()) {
         (Some(missing), 0) => ("waiting", missing.clone()),
         (Some(missing), _) => ("degraded", missing.clone()),
+        (None, n) if n > 0 && closed.is_some() => ("errors", closed.unwrap_or_default()),
         (None, n) if ready < n => ("waiting", format!("{ready} of {n} workers have registered")),
         (None, _) => ("ok", "every executor has a worker".to_owned()),
     };
@@ -269,7 +271,7 @@ pub fn topology(
         }
     };
     pb::TopologyInfo {
-        summary: Some(summary(state, t, now)),
+        summary: Some(summary(state, stats, t, now)),
         json_topology: serde_json::to_string(&t.spec).unwrap_or_default(),
         json_conf: t.conf.to_json(),
         executors: stats.executors(&t.id, &assignment, windows, now),

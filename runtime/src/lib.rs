@@ -26,6 +26,7 @@ pub mod prelude {
     pub use crate::local::LocalCluster;
     pub use fulmar_api::collector::Anchors;
     pub use fulmar_api::join::Selector;
+    pub use fulmar_api::object::Registered;
     pub use fulmar_api::state::StatefulCollector;
     pub use fulmar_api::window::{Aggregate, Aggregator, Count, TupleWindow, WindowCollector};
     pub use fulmar_api::{

@@ -300,6 +300,19 @@ fn tokens_are_settled_from_other_threads() {
         .shuffle("pass");
     let cluster = LocalCluster::submit(t.build().unwrap(), 2).unwrap();
     all_acked(&cluster, &seen, 5_000);
+    inputs_acked(&cluster, "later", 10_000);
+}
+
+/// Waits until a bolt's own counters say that it acked so many inputs, and failed none.
+fn inputs_acked(cluster: &LocalCluster, bolt: &str, wanted: u64) {
+    cluster
+        .wait_until(LONG, |_| {
+            let stats = cluster.stats(bolt);
+            let counts = stats.iter().flat_map(|s| s.inputs.values());
+            let (acked, failed) = counts.fold((0, 0), |(a, f), c| (a + c.1, f + c.2));
+            (acked, failed) == (wanted, 0)
+        })
+        .unwrap();
 }
 
 /// Joins inputs: keeps them until a tick, then emits one tuple anchored to all of them.
@@ -333,6 +346,17 @@ fn one_tuple_may_carry_many_roots() {
     t.bolt("pass", || Pass(0)).shuffle("gather");
     let cluster = LocalCluster::submit(t.build().unwrap(), 2).unwrap();
     all_acked(&cluster, &seen, 2_000);
+    let acked = || {
+        let stats = cluster.stats("gather");
+        let counts: Vec<_> = stats
+            .iter()
+            .flat_map(|s| s.inputs.values())
+            .copied()
+            .collect();
+        // Ticks are inputs of their own.
+        counts.iter().any(|c| (c.1, c.2) == (2_000, 0))
+    };
+    cluster.wait_until(LONG, |_| acked()).unwrap();
 }
 
 /// Never settles.

@@ -57,6 +57,20 @@ pub struct SupervisorConfig {
     pub worker_env: Vec<(String, String)>,
 }
 
+/// How glibc's allocator keeps memory in a worker, unless the supervisor's own environment says otherwise. By itself it
+/// opens eight arenas a core and hands little back: a worker that caught up after a loss kept half as much again as it used.
+fn allocator() -> Vec<(String, String)> {
+    [
+        ("MALLOC_ARENA_MAX", "2"),
+        ("MALLOC_MMAP_THRESHOLD_", "131072"),
+        ("MALLOC_TRIM_THRESHOLD_", "131072"),
+    ]
+    .into_iter()
+    .filter(|(name, _)| std::env::var_os(name).is_none())
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
+
 impl SupervisorConfig {
     /// The defaults, which are Storm's where Storm has them.
     pub fn new(dir: PathBuf, host: &str, nimbus: Vec<String>, slots: Vec<u16>) -> Self {
@@ -81,7 +95,7 @@ impl SupervisorConfig {
                 stop: 3_000,
             },
             log_most: LOG_MOST,
-            worker_env: Vec::new(),
+            worker_env: allocator(),
         }
     }
 

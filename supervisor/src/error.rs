@@ -27,6 +27,16 @@ pub enum Error {
     /// A value of the configuration is of another kind.
     #[error(transparent)]
     Conf(#[from] fulmar_api::Error),
+    /// A slot's port is held by another process.
+    #[error(
+        "the port {port} of a slot (its worker's tuples, or its HTTP 1000 above) cannot be used: {problem}; end the process that holds it, or choose others with supervisor.slots.ports or --slots"
+    )]
+    Port {
+        /// The port.
+        port: u16,
+        /// What the system said.
+        problem: String,
+    },
     /// A program cannot be fetched.
     #[error("program {key}: {problem}")]
     Blob {
@@ -82,6 +92,7 @@ impl Error {
             Error::Nimbus { .. } => "SUP006",
             Error::Imds { .. } => "SUP007",
             Error::Serve(_) => "SUP008",
+            Error::Port { .. } => "SUP009",
         }
     }
 

@@ -13,6 +13,9 @@ pub const STEADY_MS: u64 = 30_000;
 /// Slots are looked at this often.
 pub const TICK_MS: u64 = 100;
 
+/// At the start, a slot's port may be held so long by what ended with the last supervisor.
+pub const PORT_MS: u64 = 2_000;
+
 /// When the supervisor itself stood still for so long, silence of a worker proves nothing.
 pub const STALL_MS: u64 = 5_000;
 

@@ -96,6 +96,16 @@ impl Owner {
         }
     }
 
+    /// The first port of an empty slot that cannot be listened on, and why; adopted workers hold theirs rightly.
+    pub fn taken(&self, host: &str) -> Option<(u16, String)> {
+        let empty = self.slots.iter().filter(|(_, s)| s.stage() == Stage::Empty);
+        let mut ports = empty.flat_map(|(port, _)| [*port, *port + 1_000]);
+        ports.find_map(|port| match std::net::TcpListener::bind((host, port)) {
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => Some((port, e.to_string())),
+            _ => None,
+        })
+    }
+
     /// Milliseconds of a clock that only goes forward.
     fn ticks(&self) -> u64 {
         self.clock.elapsed().as_millis() as u64

@@ -13,7 +13,7 @@ use crate::config::SupervisorConfig;
 use crate::error::Error;
 use crate::event::Input;
 use crate::imds::{Identity, Imds};
-use crate::limits::{REPORTS_KEPT, TICK_MS};
+use crate::limits::{PORT_MS, REPORTS_KEPT, TICK_MS};
 use crate::link::{Link, now_ms};
 use crate::localizer;
 use crate::node::Load;
@@ -62,6 +62,7 @@ pub async fn run(
         status,
     });
     owner.restore();
+    free(&owner, &config.host).await?;
     owner.tick();
     tracing::info!(port, node_id, slots = ?config.slots, "supervisor is ready");
     let link = Link {
@@ -81,6 +82,21 @@ pub async fn run(
     let mut served = JoinSet::new();
     served.spawn(async move { axum::serve(listener, http::router(shown)).await });
     keep(owner, inbox, &mut served, shutdown, config.stop_workers).await
+}
+
+/// Refuses slots whose ports somebody else holds, before any work is laid on them; a worker that was killed with the
+/// last supervisor may hold its port for a moment more.
+async fn free(owner: &Owner, host: &str) -> Result<(), Error> {
+    let end = Instant::now() + Duration::from_millis(PORT_MS);
+    loop {
+        let Some((port, problem)) = owner.taken(host) else {
+            return Ok(());
+        };
+        if Instant::now() > end {
+            return Err(Error::Port { port, problem });
+        }
+        sleep_until(Instant::now() + Duration::from_millis(TICK_MS)).await;
+    }
 }
 
 /// The owner's loop.

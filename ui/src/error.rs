@@ -72,6 +72,19 @@ impl Problem {
         }
     }
 
+    /// In words for our own page, without the names of Storm's exceptions.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::NotAlive(id) => format!(
+                "There is no topology \"{id}\": it has ended, or was never submitted. The cluster page and `fulmar list` show those that run."
+            ),
+            other => other
+                .message()
+                .trim_start_matches("NimbusLeaderNotFoundException: ")
+                .to_owned(),
+        }
+    }
+
     /// The form of Storm's REST: all failures are 500, refused permissions 403.
     pub fn storm(&self) -> Response {
         let (status, text) = match self {
@@ -91,7 +104,7 @@ impl Problem {
             Self::Refused(_) => (StatusCode::BAD_REQUEST, "refused"),
             Self::Foreign(_) => (StatusCode::FORBIDDEN, "foreign_origin"),
         };
-        let body = json!({"error": code, "message": self.message()});
+        let body = json!({"error": code, "message": self.sentence()});
         (status, json_of(&body)).into_response()
     }
 }

@@ -25,6 +25,7 @@ mod test;
 mod tests;
 mod tidy;
 mod tools;
+mod twins;
 mod web;
 
 /// Build, test, check and start Fulmar.

@@ -82,8 +82,9 @@ fn bug(patch: &Path) -> Result<bool> {
         "--directory",
     ]);
     run(apply.arg(&copy).arg(patch).current_dir("/"))?;
+    // Not `--locked`: the crates of the copy have a version of their own.
     run(cargo()
-        .args(["build", "--release", "--locked", "-p", "fulmar-sim"])
+        .args(["build", "--release", "-p", "fulmar-sim"])
         .env("CARGO_TARGET_DIR", paths::target())
         .current_dir(&copy))?;
     let ran = Command::new(paths::target().join("release/fulmar-sim"))
@@ -123,5 +124,42 @@ fn copy_sources(to: &Path) -> Result<()> {
         }
         std::fs::copy(&from, &target).with_context(|| format!("cannot copy {file}"))?;
     }
+    let manifest = to.join("Cargo.toml");
+    let renamed = renamed(&std::fs::read_to_string(&manifest)?)?;
+    std::fs::write(&manifest, renamed)?;
     Ok(())
+}
+
+/// The workspace's manifest with another version. Cargo tells crates of ours apart by their place below the
+/// workspace's root and by their version; with the same version it takes what was built with a bug for what
+/// the tree would give, and `cargo xtask sim` ran the last bug.
+fn renamed(manifest: &str) -> Result<String> {
+    let (before, after) = manifest
+        .split_once("[workspace.package]\nversion = \"")
+        .context("Cargo.toml does not begin [workspace.package] with the version")?;
+    let (version, rest) = after
+        .split_once('"')
+        .context("Cargo.toml has no version in quotes")?;
+    Ok(format!(
+        "{before}[workspace.package]\nversion = \"{version}-bite\"{rest}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_with_a_bug_has_another_version() {
+        let manifest = std::fs::read_to_string(paths::root().join("Cargo.toml")).expect("reads");
+        let text = renamed(&manifest).expect("has a version");
+        let changed: Vec<_> = manifest
+            .lines()
+            .zip(text.lines())
+            .filter(|(a, b)| a != b)
+            .collect();
+        assert_eq!(changed.len(), 1, "{changed:?}");
+        assert!(changed[0].1.ends_with("-bite\""), "{changed:?}");
+        assert!(renamed("[workspace]").is_err());
+    }
 }

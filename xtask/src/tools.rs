@@ -79,6 +79,22 @@ pub const JAVA: &[Tool] = &[
     },
 ];
 
+/// What the twins of Storm and Flink in the benchmark need.
+pub const JDK: &[Tool] = &[
+    Tool {
+        name: "a Java compiler",
+        probe: Probe::Program(&["javac"]),
+        packages: &["openjdk-17-jdk-headless"],
+        purpose: "compiling the peers' twins",
+    },
+    Tool {
+        name: "Maven",
+        probe: Probe::Program(&["mvn"]),
+        packages: &["maven"],
+        purpose: "fetching Storm and Flink",
+    },
+];
+
 /// What scripts in Python need.
 pub const PYTHON: &[Tool] = &[Tool {
     name: "Python with venv",

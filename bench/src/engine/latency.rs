@@ -91,6 +91,7 @@ pub fn measure(runs: usize, span: Duration, cores: usize) -> anyhow::Result<Vec<
         name: format!("engine/latency/1k/1w/{name}"),
         runs,
         unit: "µs",
+        against: None,
         note: "from the intended emit to the ack, 1,000 tuples/s".to_owned(),
     });
     Ok(figures.collect())

@@ -21,6 +21,7 @@ pub fn measure(runs: usize, span: Duration) -> anyhow::Result<Vec<Figure>> {
             name: format!("limit/{name}"),
             runs,
             unit,
+            against: None,
             note: "of this machine, in the same run".to_owned(),
         });
     };

@@ -20,7 +20,7 @@ pub struct Pair {
     _bolts: Worker,
     _nets: [Arc<Net>; 2],
     // Last: the links end before the threads that serve them.
-    _runtime: Runtime,
+    _runtimes: [Runtime; 2],
 }
 
 impl Pair {
@@ -29,17 +29,14 @@ impl Pair {
     /// # Errors
     /// A thread or a socket cannot be made, or they do not find each other in 30 s.
     pub fn submit(topology: Topology) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?;
+        let runtimes = [runtime()?, runtime()?];
         let mut owners = vec![0];
         for c in &topology.spec.components {
             let owner = if c.kind == ComponentKind::Spout { 1 } else { 2 };
             owners.extend(std::iter::repeat_n(owner, c.tasks as usize));
         }
-        let (mut spouts, net, at) = worker(topology.clone(), 1, runtime.handle())?;
-        let (mut bolts, other, beside) = worker(topology, 2, runtime.handle())?;
+        let (mut spouts, net, at) = worker(topology.clone(), 1, runtimes[0].handle())?;
+        let (mut bolts, other, beside) = worker(topology, 2, runtimes[1].handle())?;
         let peers = [(1, at), (2, beside)];
         place(&mut bolts, &other, 2, &owners, &peers)?;
         place(&mut spouts, &net, 1, &owners, &peers)?;
@@ -54,7 +51,7 @@ impl Pair {
             spouts,
             _bolts: bolts,
             _nets: [net, other],
-            _runtime: runtime,
+            _runtimes: runtimes,
         })
     }
 }
@@ -63,6 +60,12 @@ impl Drop for Pair {
     fn drop(&mut self) {
         self.spouts.set_active(false);
     }
+}
+
+/// One thread for the sockets of each, as a worker has it.
+fn runtime() -> std::io::Result<Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(1).enable_all().build()
 }
 
 fn worker(

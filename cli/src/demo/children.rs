@@ -43,6 +43,7 @@ struct Running {
 /// All of them.
 pub struct Children {
     program: PathBuf,
+    outlive: bool,
     logs: PathBuf,
     running: Mutex<Vec<Running>>,
     dump: Arc<Dump>,
@@ -50,14 +51,15 @@ pub struct Children {
 }
 
 impl Children {
-    /// None yet; logs go to a folder.
+    /// None yet; logs go to a folder. Those that do not outlive this process end with it even when it is killed.
     ///
     /// # Errors
     /// The program's own path is not known, or the folder cannot be made.
-    pub fn new(logs: &Path, dump: Arc<Dump>) -> Result<Self, Failure> {
+    pub fn new(logs: &Path, dump: Arc<Dump>, outlive: bool) -> Result<Self, Failure> {
         std::fs::create_dir_all(logs).map_err(Failure::here)?;
         Ok(Self {
             program: std::env::current_exe().map_err(Failure::here)?,
+            outlive,
             logs: logs.to_owned(),
             running: Mutex::new(Vec::new()),
             dump,
@@ -84,7 +86,11 @@ impl Children {
             .append(true)
             .open(self.log_of(&spec.name))
             .map_err(failed)?;
-        let child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        if !self.outlive {
+            command.args(["--end-with", &std::process::id().to_string()]);
+        }
+        let child = command
             .args(&spec.words)
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(failed)?)
@@ -136,7 +142,7 @@ impl Children {
             let name = &running.spec.name;
             if !running.spec.restarts {
                 return Some(format!(
-                    "{name} ended ({status}), and what it held is gone; its log is {}",
+                    "the {name} died ({status}); it holds everything in memory, so the demo cannot go on; its log is {}",
                     self.log_of(name).display()
                 ));
             }

@@ -11,6 +11,8 @@ use crate::verbs::broker::TOPICS;
 
 /// Supervisors.
 pub const NODES: u16 = 2;
+/// How long a store that was named may take to answer.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(8);
 /// Slots of each: one node can hold everything when the other is taken away.
 const SLOTS: u16 = 8;
 
@@ -55,6 +57,9 @@ pub fn start(
     store: Option<&str>,
     partitions: i32,
 ) -> Result<Cluster, Failure> {
+    if let Some(store) = store {
+        answers(store)?;
+    }
     let kafka = match kafka {
         Some(kafka) => {
             topics(kafka, partitions)?;
@@ -112,6 +117,29 @@ pub fn start(
         page,
         notices,
     })
+}
+
+/// A store that is not ours must answer before anything is built on it.
+fn answers(store: &str) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::here)?;
+    let asked = runtime.block_on(async {
+        let asked = async {
+            let store = fulmar_cassandra::connect(store).await?;
+            store.ensure(&fulmar_cassandra::tables::ALL).await
+        };
+        tokio::time::timeout(ANSWER, asked).await
+    });
+    match asked {
+        Ok(answer) => answer.map_err(|e| Failure::Failed(format!("--store: {e}"))),
+        Err(_) => Err(Failure::Failed(format!(
+            "--store: {} did not answer within {ANSWER:?}; start it, or correct the address",
+            fulmar_cassandra::address::Address::parse(store)
+                .map_or_else(|e| e.to_string(), |a| a.shown())
+        ))),
+    }
 }
 
 /// The topics on a Kafka that is not ours: all counts begin at their first message, so they must be empty.

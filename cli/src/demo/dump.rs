@@ -25,7 +25,9 @@ impl Dump {
     /// It cannot be made.
     pub fn to(dir: Option<PathBuf>) -> Result<Self, Failure> {
         if let Some(dir) = &dir {
+            // Also a kind of which nothing comes has its file: empty is an answer too.
             std::fs::create_dir_all(dir)
+                .and_then(|()| File::create(dir.join("rejected.jsonl")).map(drop))
                 .map_err(|e| Failure::Failed(format!("--dump {}: {e}", dir.display())))?;
         }
         Ok(Self {

@@ -68,6 +68,22 @@ impl Gauge {
         })
     }
 
+    /// Messages that the topic's partitions have been given so far, by the broker's own count.
+    pub fn written(&self, topic: &str) -> Option<u64> {
+        let client = &self.clients.first()?.0;
+        let mut list = TopicPartitionList::new();
+        for p in 0..self.partitions {
+            list.add_partition_offset(topic, p, Offset::End).ok()?;
+        }
+        // Kafka's name of the time behind all messages is that of the offset: -1.
+        let ends = client.offsets_for_times(list, ASK).ok()?;
+        let ends = ends.elements().into_iter().map(|p| match p.offset() {
+            Offset::Offset(end) => u64::try_from(end).ok(),
+            _ => None,
+        });
+        ends.sum()
+    }
+
     /// Looks at all commits and holds or frees the source. A broker that does not answer holds it.
     pub fn look(&self, sent: &Arc<Sent>, seen: impl Fn() -> Ends) -> Lag {
         let mut worst = Lag::default();

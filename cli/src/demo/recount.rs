@@ -30,20 +30,31 @@ pub struct Key {
     pub entity: String,
 }
 
-/// One bit for each source offset of a partition and kind.
+/// Source offsets of a partition and kind, one bit each, in blocks that are there only where something is.
 #[derive(Default)]
-struct Bits(Vec<u64>);
+struct Bits(HashMap<u64, Box<[u64; BLOCK_WORDS]>>);
+
+/// Words of a block: 4,096 offsets.
+const BLOCK_WORDS: usize = 64;
+/// Offsets that a run of the demo can reach: more than its source sends in a day at full rate. What names a later
+/// one was not made of its telemetry.
+const MOST_OFFSET: u64 = 100_000_000_000;
+/// Blocks of all partitions and kinds: 512 MiB.
+const MOST_BLOCKS: usize = 1 << 20;
 
 impl Bits {
-    /// Whether it was not set before.
-    fn set(&mut self, at: usize) -> bool {
-        if at / 64 >= self.0.len() {
-            self.0.resize(at / 64 + 1024, 0);
-        }
-        let (word, bit) = (&mut self.0[at / 64], 1 << (at % 64));
+    /// Whether it was not set before; and whether a block was added.
+    fn set(&mut self, at: u64) -> (bool, bool) {
+        let (block, bit) = (at / 4_096, at % 4_096);
+        let before = self.0.len();
+        let words = self
+            .0
+            .entry(block)
+            .or_insert_with(|| Box::new([0; BLOCK_WORDS]));
+        let (word, bit) = (&mut words[(bit / 64) as usize], 1 << (bit % 64));
         let new = *word & bit == 0;
         *word |= bit;
-        new
+        (new, self.0.len() > before)
     }
 }
 
@@ -51,6 +62,7 @@ impl Bits {
 #[derive(Default)]
 pub struct Recount {
     seen: HashMap<(i32, i32), Bits>,
+    blocks: usize,
     /// Distinct estimates of each kind.
     pub distinct: [u64; 3],
     /// All estimates.
@@ -62,17 +74,30 @@ pub struct Recount {
 
 impl Recount {
     /// Takes in one estimate; whether it was new.
-    pub fn add(&mut self, e: &Estimate) -> bool {
+    ///
+    /// # Errors
+    /// It cannot be an estimate of this run's telemetry: it is not counted.
+    pub fn add(&mut self, e: &Estimate) -> Result<bool, String> {
         self.all += 1;
-        let (Some(kind), Some(source)) = (usize::try_from(e.kind - 1).ok(), &e.source) else {
-            return false;
-        };
-        let Ok(offset) = usize::try_from(source.offset) else {
-            return false;
-        };
+        let kind = usize::try_from(i64::from(e.kind) - 1).ok();
+        let kind = kind.filter(|k| *k < KINDS.len());
+        let kind = kind.ok_or_else(|| format!("kind {} is not 1 to {}", e.kind, KINDS.len()))?;
+        let source = e.source.as_ref().ok_or("it names no source")?;
+        let offset = u64::try_from(source.offset).ok();
+        let offset = offset.filter(|o| *o < MOST_OFFSET).ok_or_else(|| {
+            format!(
+                "source.offset {} is not 0 to {MOST_OFFSET}: no telemetry of this run lies there",
+                source.offset
+            )
+        })?;
+        if self.blocks >= MOST_BLOCKS {
+            return Err("source offsets lie too far apart to be counted".to_owned());
+        }
         let bits = self.seen.entry((source.partition, e.kind)).or_default();
-        if kind >= KINDS.len() || !bits.set(offset) {
-            return false;
+        let (new, grown) = bits.set(offset);
+        self.blocks += usize::from(grown);
+        if !new {
+            return Ok(false);
         }
         self.distinct[kind] += 1;
         self.name.clear();
@@ -87,7 +112,7 @@ impl Recount {
             .entry(key)
             .or_insert([0, 0, i64::MAX, i64::MIN, 0, 0]);
         add(row, &[1, e.value, e.value, e.value, e.good_ms, e.bad_ms]);
-        true
+        Ok(true)
     }
 
     /// The rows of every window that ends by a time.
@@ -157,9 +182,9 @@ mod tests {
     #[test]
     fn copies_do_not_count_and_rows_are_those_of_closed_windows() {
         let mut recount = Recount::default();
-        assert!(recount.add(&estimate(0, 5)));
-        assert!(!recount.add(&estimate(0, 5)));
-        assert!(recount.add(&estimate(9_000, -2)));
+        assert_eq!(recount.add(&estimate(0, 5)), Ok(true));
+        assert_eq!(recount.add(&estimate(0, 5)), Ok(false));
+        assert_eq!(recount.add(&estimate(9_000, -2)), Ok(true));
         assert_eq!((recount.all, recount.distinct), (3, [0, 2, 0]));
         assert!(recount.rows(2 * WINDOW_MS - 1).is_empty());
         let rows = recount.rows(2 * WINDOW_MS);
@@ -167,5 +192,17 @@ mod tests {
         let site = rows.iter().find(|(k, _)| k.grouping == "site").unwrap();
         assert_eq!(site.0.entity, "o/s");
         assert_eq!(*site.1, [2, 3, -2, 5, 14, 0]);
+    }
+
+    #[test]
+    fn an_estimate_of_no_telemetry_of_this_run_is_refused_with_its_reason() {
+        let mut recount = Recount::default();
+        // A bitmap up to here would take 125 GB.
+        let far = recount.add(&estimate(1_000_000_000_000, 1));
+        assert!(far.is_err_and(|why| why.contains("source.offset 1000000000000")));
+        let mut wrong = estimate(0, 1);
+        wrong.kind = i32::MIN;
+        assert!(recount.add(&wrong).is_err_and(|why| why.contains("kind")));
+        assert_eq!((recount.all, recount.distinct), (2, [0, 0, 0]));
     }
 }

@@ -94,10 +94,10 @@ fn within(plan: &Plan, dir: &Path, stop: &Arc<AtomicBool>) -> Result<Report, Fai
     // Before anything is started: a folder that cannot be read is told at once.
     let scene = Scene::of(plan)?;
     let dump = Arc::new(Dump::to(plan.dump.clone())?);
-    let children = Arc::new(Children::new(&dir.join("logs"), dump.clone())?);
+    let children = Arc::new(Children::new(&dir.join("logs"), dump.clone(), plan.keep)?);
     let started = Instant::now();
     let cluster = start(plan, dir, &children)?;
-    submit(&cluster, plan)?;
+    submit(&cluster, plan, scene.start_ms)?;
     let watch = Watch::start(&cluster.kafka, PARTITIONS, dump.clone())?;
     let span = plan.run_for.as_millis() as i64 * SPEED;
     let before = scene.incident.from_ms - span * 30 / 100;
@@ -122,11 +122,17 @@ fn within(plan: &Plan, dir: &Path, stop: &Arc<AtomicBool>) -> Result<Report, Fai
         incident: scene.incident.clone(),
         ..Report::default()
     };
-    demo.past()?;
+    demo.past(&mut report)?;
     let took = started.elapsed().as_secs_f64();
-    println!("ready     after {took:.1} s; {rows} rows of history");
-    demo.drive(scene.records(), &mut report)?;
-    demo.judge(&scene, &mut report)?;
+    // What cannot go on is told at once: nothing more would come.
+    if report.reasons.is_empty() {
+        println!("ready     after {took:.1} s; {rows} rows of history");
+        if demo.drive(scene.records(), &mut report)? {
+            demo.judge(&scene, &mut report)?;
+        } else {
+            demo.count(&mut report);
+        }
+    }
     report.restarts = children.restarts();
     report.reasons.extend(dump.finish());
     report.ok = report.reasons.is_empty();
@@ -156,13 +162,17 @@ fn start(plan: &Plan, dir: &Path, children: &Children) -> Result<Cluster, Failur
     Ok(cluster)
 }
 
-fn submit(cluster: &Cluster, plan: &Plan) -> Result<(), Failure> {
+fn submit(cluster: &Cluster, plan: &Plan, start_ms: i64) -> Result<(), Failure> {
     let mut conf = vec![
         format!("kafka.bootstrap.servers={}", cluster.kafka),
         format!("wifi.store={}", cluster.store),
         // A quarter of an hour of event time is fifteen seconds here: more than a failover takes.
         "aggregation.gap.ms=900000".to_owned(),
         "aggregation.idle.ms=15000".to_owned(),
+        // What lies in the future is judged by the time that the run has reached.
+        format!("demo.clock.event.ms={start_ms}"),
+        format!("demo.clock.wall.ms={}", now_ms()),
+        format!("demo.clock.speed={SPEED}"),
     ];
     conf.extend(plan.sabotage.iter().map(|s| format!("demo.sabotage={s}")));
     for name in crate::verbs::topology::SHIPPED {
@@ -185,12 +195,14 @@ struct Demo<'a> {
 
 impl Demo<'_> {
     /// Waits until the baselines have read their past, so that it costs the run nothing.
-    fn past(&self) -> Result<(), Failure> {
+    fn past(&self, report: &mut Report) -> Result<(), Failure> {
         let gauge = Gauge::new(&self.cluster.kafka, PARTITIONS)?;
         let end = Instant::now() + PAST;
         loop {
-            // What cannot go on is told by the run itself.
-            let _ = self.children.tend();
+            if let Some(why) = self.children.tend() {
+                report.reasons.push(why);
+                return Ok(());
+            }
             let lag = gauge.look(&self.sent, || Ends::from(&self.watch.seen()));
             if lag.percent < READ || self.stop.load(Ordering::Relaxed) {
                 return Ok(());
@@ -206,7 +218,8 @@ impl Demo<'_> {
     }
 
     /// Sends telemetry for the time asked for, gives the warning at half time, and looks after everything meanwhile.
-    fn drive(&self, world: Records, report: &mut Report) -> Result<(), Failure> {
+    /// Answers whether it can go on to be judged.
+    fn drive(&self, world: Records, report: &mut Report) -> Result<bool, Failure> {
         let source = Source {
             servers: self.cluster.kafka.clone(),
             rate: self.plan.rate,
@@ -224,12 +237,15 @@ impl Demo<'_> {
                 report.reasons.push("it was asked to end early".to_owned());
                 self.sent.stop.store(true, Ordering::Relaxed);
             }
-            self.look(report, &gauge, &mut lag);
+            if !self.look(report, &gauge, &mut lag) {
+                // Its source would wait for confirmations that never come; it ends with this process.
+                return Ok(false);
+            }
             self.watch.seen().measure = begun.elapsed() > Duration::from_secs(5);
             if report.notice_at.is_none() && begun.elapsed() >= self.plan.run_for / 2 {
                 self.warn(report)?;
             }
-            self.progress(begun.elapsed(), &lag);
+            self.progress(begun.elapsed(), &lag, &gauge);
             std::thread::sleep(LOOK);
         }
         self.watch.seen().measure = false;
@@ -246,7 +262,7 @@ impl Demo<'_> {
                 "{failed} telemetry records were not confirmed by the broker"
             ));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The termination warning: two minutes from now, as EC2 gives it.
@@ -266,14 +282,15 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// Processes, commits, memory.
-    fn look(&self, report: &mut Report, gauge: &Gauge, lag: &mut Lag) {
+    /// Processes, commits, memory; whether the demo can go on.
+    fn look(&self, report: &mut Report, gauge: &Gauge, lag: &mut Lag) -> bool {
         if let Some(why) = self.children.tend() {
+            println!("\n{why}");
             if !report.reasons.contains(&why) {
                 report.reasons.push(why);
             }
             self.sent.stop.store(true, Ordering::Relaxed);
-            return;
+            return false;
         }
         *lag = gauge.look(&self.sent, || Ends::from(&self.watch.seen()));
         let mut note = |name: String, pid: u32| {
@@ -289,24 +306,51 @@ impl Demo<'_> {
             note(format!("worker {pid} {topology}"), pid);
         }
         note("demo".to_owned(), std::process::id());
+        true
     }
 
-    fn progress(&self, elapsed: Duration, lag: &Lag) {
+    fn progress(&self, elapsed: Duration, lag: &Lag, gauge: &Gauge) {
         if self.plan.headless && elapsed.as_millis() % 5_000 > LOOK.as_millis() {
             return;
         }
+        // What lies in the topic, however far this process has read it.
+        let written = gauge.written("wifi.estimates");
         let seen = self.watch.seen();
+        let written = written.unwrap_or(seen.recount.all);
         let secs = elapsed.as_secs_f64().max(0.001);
         let line = format!(
             "{secs:5.1} s  {:7.0} records/s  {:7.0} estimates/s  {} rows  {} anomalies  commits {} % behind on {}",
             self.sent.confirmed.load(Ordering::Relaxed) as f64 / secs,
-            seen.recount.all as f64 / secs,
+            written as f64 / secs,
             seen.aggregates,
             seen.anomalies.len(),
             lag.percent,
             lag.topic,
         );
         drop(seen);
+        self.line(&line);
+    }
+
+    /// How far what was written has come after the last record.
+    fn catching_up(&self, since: Duration, report: &Report) {
+        if self.plan.headless && since.as_millis() % 5_000 > LOOK.as_millis() {
+            return;
+        }
+        let (rows, anomalies) = {
+            let seen = self.watch.seen();
+            (seen.aggregates, seen.anomalies.len())
+        };
+        self.line(&format!(
+            "{:5.1} s after the last record: {} of {} records read, {} estimates of 3 each, {rows} rows, {anomalies} anomalies",
+            since.as_secs_f64(),
+            report.records_found,
+            report.records_in,
+            report.estimates_written,
+        ));
+    }
+
+    /// A line of progress, or the one that rewrites itself.
+    fn line(&self, line: &str) {
         if self.plan.headless {
             println!("{line}");
         } else {
@@ -324,6 +368,7 @@ impl Demo<'_> {
         let gauge = Gauge::new(&self.cluster.kafka, PARTITIONS)?;
         let (end, mut lag) = (Instant::now() + SETTLE, Lag::default());
         let mut moved = (0, Instant::now());
+        let since = Instant::now();
         let mut wait =
             |report: &mut Report, lag: &mut Lag, done: &mut dyn FnMut(&mut Report) -> bool| {
                 while report.reasons.is_empty()
@@ -333,6 +378,7 @@ impl Demo<'_> {
                     && !self.stop.load(Ordering::Relaxed)
                 {
                     self.look(report, &gauge, lag);
+                    self.catching_up(since.elapsed(), report);
                     let now = self.watch.seen().all();
                     if now != moved.0 {
                         moved = (now, Instant::now());

@@ -18,6 +18,8 @@ use super::recount::{KINDS, Recount};
 use crate::failure::Failure;
 use crate::verbs::broker::TOPICS;
 
+/// Problems that are kept: the first ones say what is wrong.
+const PROBLEMS_MOST: usize = 20;
 const POLL: Duration = Duration::from_millis(20);
 
 /// What was seen so far.
@@ -178,7 +180,12 @@ impl Seen {
                 return;
             }
         };
-        self.recount.add(&e);
+        if let Err(why) = self.recount.add(&e)
+            && self.problems.len() < PROBLEMS_MOST
+        {
+            self.problems
+                .insert(format!("wifi.estimates-{partition}-{offset}: {why}"));
+        }
         let now = Instant::now();
         if let Some(before) = self.last.insert(partition, now)
             && self.measure

@@ -22,7 +22,7 @@ const SABOTAGE: [&str; 3] = ["drop-one", "double-one", "stale-window"];
 )]
 pub struct Args {
     /// How long telemetry is sent.
-    #[arg(long = "for", default_value = "60s", value_parser = settings::duration)]
+    #[arg(long = "for", default_value = "60s", value_parser = at_least_a_second)]
     run_for: Duration,
     /// Telemetry records a second.
     #[arg(long, default_value_t = 22_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
@@ -56,8 +56,32 @@ pub struct Args {
     store: Option<String>,
 }
 
+/// How long telemetry is sent: less than a second makes nothing that could be counted.
+fn at_least_a_second(text: &str) -> Result<Duration, String> {
+    let time = settings::duration(text)?;
+    if time < Duration::from_secs(1) {
+        return Err(format!(
+            "{text} is below the least of 1s; 60s closes four windows"
+        ));
+    }
+    Ok(time)
+}
+
 /// Runs the verb.
 pub fn run(common: &Common, args: &Args) -> Done {
+    if let Some(file) = &args.report {
+        // Before anything is started, so that no run is in vain.
+        let opened = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(file);
+        opened.map_err(|e| {
+            let file = file.display();
+            Failure::Usage(format!(
+                "--report {file}: {e}; give a file in a folder that exists and can be written"
+            ))
+        })?;
+    }
     let plan = Plan {
         run_for: args.run_for,
         rate: args.rate,

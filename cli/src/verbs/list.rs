@@ -31,6 +31,11 @@ pub fn run(common: &Common) -> Done {
                 t.executors.to_string(),
                 t.workers.to_string(),
                 output::uptime(t.uptime_secs),
+                if t.health == "ok" {
+                    String::new()
+                } else {
+                    t.health_reason.clone()
+                },
             ]
         });
         let columns = [
@@ -41,6 +46,7 @@ pub fn run(common: &Common) -> Done {
             "executors",
             "workers",
             "uptime",
+            "reason",
         ];
         let json = info.topologies.iter().map(summary).collect::<Vec<_>>();
         output::print(

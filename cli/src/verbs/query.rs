@@ -39,8 +39,8 @@ pub fn run(args: &Args) -> Done {
             estimates: args.topic.clone(),
             store: args.store.clone(),
         };
-        println!("query http://{address}/api/v1/wifi/");
-        fulmar_query::run(config, listener, ended())
+        let ready = move || println!("query http://{address}/api/v1/wifi/");
+        fulmar_query::run(config, listener, ended(), ready)
             .await
             .map_err(Failure::here)
     })

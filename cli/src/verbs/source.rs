@@ -22,6 +22,8 @@ use crate::{output, settings};
 const BURST: u64 = 64;
 /// Records that may be on their way to the broker.
 const UNDER_WAY: u64 = 100_000;
+/// How long the brokers may take to answer at the start.
+const ANSWER: Duration = Duration::from_secs(5);
 /// How long the last records may take to be confirmed.
 const FLUSH: Duration = Duration::from_secs(30);
 
@@ -58,6 +60,9 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(common: &Common, args: &Args) -> Done {
     let producer = Producer::new(&args.bootstrap, &[]).map_err(Failure::here)?;
+    producer
+        .check(&args.bootstrap, &args.topic, ANSWER)
+        .map_err(Failure::here)?;
     let (confirmed, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -28,8 +28,8 @@ pub fn run(common: &Common, args: &Args) -> Done {
     block_on(async {
         let listener = listen("127.0.0.1", args.port).await?;
         let address = listener.local_addr().map_err(Failure::here)?;
-        println!("store embedded://{address}");
-        fulmar_cassandra::embedded::run(&dir, listener, ended())
+        let ready = move || println!("store embedded://{address}");
+        fulmar_cassandra::embedded::run_telling(&dir, listener, ended(), ready)
             .await
             .map_err(Failure::here)
     })

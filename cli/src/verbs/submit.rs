@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use fulmar_api::config::keys::did_you_mean;
 use fulmar_api::{Config, TopologySpec};
 use fulmar_proto::nimbus as pb;
 use indicatif::ProgressBar;
@@ -74,13 +75,31 @@ pub fn run(common: &Common, args: &Args) -> Done {
         if let Some(most) = args.wait {
             runs(&mut client, &spec.name, most).await?;
         }
-        output::say(
-            common.output,
-            &format!("{} is submitted as {id}", spec.name),
-            &json!({"name": spec.name, "id": id}),
+        let short = shortage(&mut client, &id).await?;
+        let (mut text, mut json) = (
+            format!("{} is submitted as {id}", spec.name),
+            json!({"name": spec.name, "id": id}),
         );
+        if let Some(why) = short {
+            text = format!("{text}\nbut it lacks room: {why}");
+            json["shortage"] = json!(why);
+        }
+        output::say(common.output, &text, &json);
         Ok(())
     })
+}
+
+/// What the cluster lacks for it, in Nimbus' words, if it lacks something.
+async fn shortage(client: &mut Client, id: &str) -> Result<Option<String>, Failure> {
+    let request = pb::GetTopologyInfoRequest {
+        without_windows: true,
+        name_or_id: id.to_owned(),
+    };
+    let answer = client.nimbus.get_topology_info(request).await;
+    let s = client.answer(answer)?.summary.unwrap_or_default();
+    // Workers that have a slot and are still starting lack nothing.
+    let short = s.health == "degraded" || (s.health == "waiting" && s.workers == 0);
+    Ok(short.then_some(s.health_reason))
 }
 
 /// The program and its words: a shipped topology's program is this one.
@@ -100,9 +119,11 @@ fn program(args: &Args) -> Result<(PathBuf, Vec<String>), Failure> {
 /// Asks the program for its graph; nothing is connected to.
 fn describe(program: &Path, args: &[String], conf: &Config) -> Result<TopologySpec, Failure> {
     let path = std::fs::canonicalize(program).map_err(|e| {
+        let name = program.to_string_lossy();
+        let hint = did_you_mean(&name, SHIPPED.into_iter());
         Failure::Usage(format!(
-            "{}: {e}; give the path of a topology's program",
-            program.display()
+            "{name}: {e}{hint}; give the path of a topology's program, or the name of a shipped topology: {}",
+            SHIPPED.join(", ")
         ))
     })?;
     let mut command = std::process::Command::new(path);

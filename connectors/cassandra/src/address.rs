@@ -72,6 +72,18 @@ pub struct Address {
     pub inflight: usize,
 }
 
+/// The address under a key of a topology's configuration, checked where the graph is built.
+///
+/// # Errors
+/// It cannot be understood: the message names the key.
+pub fn of_conf(conf: &fulmar_api::Config, key: &str) -> fulmar_api::Result<String> {
+    let url = conf.str_or(key, "cassandra://localhost:9042")?;
+    match Address::parse(&url) {
+        Ok(_) => Ok(url),
+        Err(error) => Err(fulmar_api::Error::config(key, error.to_string())),
+    }
+}
+
 impl std::fmt::Debug for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.shown())
@@ -96,7 +108,7 @@ impl Address {
             "embedded" => Scheme::Embedded,
             other => {
                 return Err(problem(format!(
-                    "\"{other}\" is no store: cassandra or embedded"
+                    "\"{other}\" is no store; remedy: cassandra://host:9042 or embedded://host:port"
                 )));
             }
         };

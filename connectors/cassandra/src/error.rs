@@ -25,7 +25,7 @@ pub enum StoreError {
     },
     /// Nobody answers, or the connection broke.
     #[error(
-        "store {address} cannot be reached: {problem}; remedy: start it, or correct the address; it is tried again"
+        "store {address} cannot be reached: {problem}; remedy: start it, or correct the address"
     )]
     Unreachable {
         /// Where.

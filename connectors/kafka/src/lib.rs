@@ -4,7 +4,7 @@
 //! * [`batch_spout`]: [`KafkaBatchSpout`], each partition strictly in order, many records a tuple.
 //! * [`bolt`]: [`KafkaBolt`], which acks its input when the broker has confirmed the record.
 //! * [`source`], [`group`]: which partitions are a task's: by its index, or as the group's coordinator hands them out.
-//! * [`offsets`], [`batches`], [`records`]: what of a partition is under way (pure).
+//! * [`offsets`], [`batches`], [`records`]: what of a partition is under way; [`watermark`]: which event time it has reached (pure).
 //! * [`partitioner`]: which partition a key goes to, as Kafka has it (pure).
 //! * [`settings`], [`error`]: how both are set up, and what can go wrong.
 //! * [`topics`], [`reset`]: topics made where they are missing, offsets set while nothing runs.
@@ -25,6 +25,7 @@ pub mod settings;
 pub mod source;
 pub mod spout;
 pub mod topics;
+pub mod watermark;
 
 pub use batch_spout::KafkaBatchSpout;
 pub use bolt::KafkaBolt;

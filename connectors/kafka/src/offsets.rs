@@ -7,12 +7,14 @@
 
 use std::collections::VecDeque;
 
+use crate::watermark::Watermark;
+
 /// One record under way.
 #[derive(Debug)]
 struct Entry<T> {
     offset: i64,
-    /// Largest event time of the partition up to this record, in ms.
-    watermark: i64,
+    /// The partition's watermark up to this record.
+    watermark: Watermark,
     done: bool,
     tries: u32,
     record: Option<T>,
@@ -23,7 +25,7 @@ struct Entry<T> {
 pub struct Offsets<T> {
     entries: VecDeque<Entry<T>>,
     /// The next offset to be committed, and the watermark there.
-    point: Option<(i64, i64)>,
+    point: Option<(i64, Watermark)>,
     committed: Option<i64>,
 }
 
@@ -39,7 +41,7 @@ impl<T> Default for Offsets<T> {
 
 impl<T: Clone> Offsets<T> {
     /// A record was read; it is kept for another try until it is done.
-    pub fn read(&mut self, offset: i64, watermark: i64, record: T) {
+    pub fn read(&mut self, offset: i64, watermark: Watermark, record: T) {
         self.entries.push_back(Entry {
             offset,
             watermark,
@@ -73,7 +75,7 @@ impl<T: Clone> Offsets<T> {
     }
 
     /// The record, for another try.
-    pub fn record(&self, offset: i64) -> Option<(T, i64)> {
+    pub fn record(&self, offset: i64) -> Option<(T, Watermark)> {
         let entry = &self.entries[self.find(offset)?];
         Some((entry.record.clone()?, entry.watermark))
     }
@@ -89,7 +91,7 @@ impl<T: Clone> Offsets<T> {
     }
 
     /// Offset to be committed now and the watermark there, if that changed since the last call.
-    pub fn to_commit(&mut self) -> Option<(i64, i64)> {
+    pub fn to_commit(&mut self) -> Option<(i64, Watermark)> {
         let (offset, watermark) = self.point?;
         (self.committed.replace(offset) != Some(offset)).then_some((offset, watermark))
     }
@@ -115,23 +117,23 @@ mod tests {
         let mut o = Offsets::default();
         // A log with a gap.
         for (offset, watermark) in [(10, 100), (11, 105), (15, 105), (16, 120)] {
-            o.read(offset, watermark, offset);
+            o.read(offset, Watermark::at(watermark), offset);
         }
         assert_eq!(o.to_commit(), None);
         assert!(o.done(11) && o.done(16));
         assert_eq!(o.to_commit(), None);
         assert!(o.done(10));
-        assert_eq!(o.to_commit(), Some((12, 105)));
+        assert_eq!(o.to_commit(), Some((12, Watermark::at(105))));
         assert_eq!(o.to_commit(), None);
         o.commit_again();
-        assert_eq!(o.to_commit(), Some((12, 105)));
+        assert_eq!(o.to_commit(), Some((12, Watermark::at(105))));
         assert_eq!(
             (o.failed(15), o.failed(15), o.failed(11)),
             (Some(1), Some(2), None)
         );
-        assert_eq!(o.record(15), Some((15, 105)));
+        assert_eq!(o.record(15), Some((15, Watermark::at(105))));
         assert!(o.done(15) && !o.done(15));
-        assert_eq!(o.to_commit(), Some((17, 120)));
+        assert_eq!(o.to_commit(), Some((17, Watermark::at(120))));
         assert!(o.is_empty());
     }
 
@@ -141,7 +143,7 @@ mod tests {
         let mut order = [0_i64, 1, 2, 3, 4];
         permute(&mut order, 0, &mut |order| {
             let mut o = Offsets::default();
-            (0..5).for_each(|i| o.read(i, i, ()));
+            (0..5).for_each(|i| o.read(i, Watermark::at(i), ()));
             let mut done = [false; 5];
             for i in order {
                 assert!(o.done(*i));

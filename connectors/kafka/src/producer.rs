@@ -87,6 +87,24 @@ impl Producer {
         made.map(Self).map_err(|e| Error::Property(e.to_string()))
     }
 
+    /// Asks the brokers for a topic, so that those that do not answer are told before anything is sent.
+    ///
+    /// # Errors
+    /// No broker answers within the time.
+    pub fn check(
+        &self,
+        servers: &str,
+        topic: &str,
+        most: std::time::Duration,
+    ) -> Result<(), Error> {
+        use rdkafka::producer::Producer as _;
+        let asked = self.0.client().fetch_metadata(Some(topic), most);
+        asked.map(drop).map_err(|e| Error::Unreachable {
+            servers: servers.to_owned(),
+            why: e.to_string(),
+        })
+    }
+
     /// Sends a record.
     ///
     /// # Errors

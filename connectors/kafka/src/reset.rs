@@ -83,7 +83,10 @@ pub fn committed(config: &KafkaSpoutConfig) -> Result<Vec<(i32, i64, i64)>, Erro
         .map_err(|e| Error::Property(e.to_string()))?;
     let metadata = consumer
         .fetch_metadata(Some(&config.topic), ASK)
-        .map_err(broker)?;
+        .map_err(|e| Error::Unreachable {
+            servers: config.bootstrap_servers.clone(),
+            why: e.to_string(),
+        })?;
     let topic = metadata.topics().iter().find(|t| t.name() == config.topic);
     let topic = topic.ok_or_else(|| Error::NoTopic(config.topic.clone()))?;
     let mut list = TopicPartitionList::new();

@@ -107,6 +107,9 @@ pub struct KafkaSpoutConfig {
     pub retries: Retries,
     /// Event time of a record.
     pub timestamp_extractor: TimestampExtractor,
+    /// How far one record may move its partition's watermark; see [`watermark`](crate::watermark). At most what a window
+    /// waits for late records, so that no single clock makes others late.
+    pub watermark_leap: Duration,
     /// Further properties by librdkafka's names, for example `security.protocol`.
     pub props: Vec<(String, String)>,
 }
@@ -138,6 +141,7 @@ impl KafkaSpoutConfig {
             from_start: false,
             retries: Retries::default(),
             timestamp_extractor: Arc::new(|_, timestamp| Some(timestamp)),
+            watermark_leap: Duration::from_secs(60),
             props: Vec::new(),
         }
     }

@@ -23,6 +23,7 @@ use crate::offsets::Offsets;
 use crate::producer::{Producer, Record};
 use crate::settings::{Assignment, KafkaSpoutConfig};
 use crate::source::{self, broker};
+use crate::watermark::Watermark;
 
 /// Bits of an offset in a message id; the partition stands above.
 const OFFSET_BITS: u32 = 44;
@@ -51,7 +52,7 @@ struct Kept {
 struct Partition {
     id: i32,
     offsets: Offsets<Kept>,
-    watermark: i64,
+    watermark: Watermark,
     paused: bool,
 }
 
@@ -102,11 +103,9 @@ impl KafkaSpout {
         let ids: Vec<_> = self.partitions.iter().map(|p| p.id).collect();
         let starts = source::assign(self.consumer()?, &self.config, &ids)?;
         for (p, (_, _, metadata)) in self.partitions.iter_mut().zip(starts) {
-            let watermark = metadata
-                .strip_prefix(WATERMARK)
-                .and_then(|w| w.parse().ok());
+            let watermark = metadata.strip_prefix(WATERMARK).and_then(Watermark::parse);
             (p.offsets, p.watermark, p.paused) =
-                (Offsets::default(), watermark.unwrap_or(i64::MIN), false);
+                (Offsets::default(), watermark.unwrap_or_default(), false);
         }
         self.assigned = true;
         Ok(())
@@ -166,8 +165,8 @@ impl KafkaSpout {
             };
             let mut at = list.add_partition(&self.config.topic, p.id);
             at.set_offset(Offset::Offset(offset)).map_err(broker)?;
-            if watermark != i64::MIN {
-                at.set_metadata(format!("{WATERMARK}{watermark}"));
+            if watermark != Watermark::default() {
+                at.set_metadata(format!("{WATERMARK}{}", watermark.text()));
             }
         }
         if list.count() == 0 {
@@ -194,7 +193,15 @@ impl KafkaSpout {
             };
             if let Some((kept, watermark)) = p.offsets.record(offset) {
                 let partition = p.id;
-                emit(&self.topic, partition, offset, &kept, watermark, id, out)?;
+                emit(
+                    &self.topic,
+                    partition,
+                    offset,
+                    &kept,
+                    watermark.ms(),
+                    id,
+                    out,
+                )?;
                 return Ok(true);
             }
         }
@@ -230,12 +237,15 @@ impl KafkaSpout {
         else {
             return Ok(true);
         };
+        let leap = config.watermark_leap.as_millis() as i64;
         let p = &mut partitions[position];
         let (kept, time) = keep(&message, config);
-        p.watermark = p.watermark.max(time.unwrap_or(i64::MIN));
+        if let Some(time) = time {
+            p.watermark = p.watermark.after(time, leap);
+        }
         let (offset, watermark) = (message.offset(), p.watermark);
         let id = join(*before + position, offset);
-        emit(topic, p.id, offset, &kept, watermark, id, out)?;
+        emit(topic, p.id, offset, &kept, watermark.ms(), id, out)?;
         p.offsets.read(offset, watermark, kept);
         if p.offsets.len() >= config.max_uncommitted_offsets && !p.paused {
             p.paused = true;

@@ -100,6 +100,8 @@ type Free = BTreeSet<(usize, Reverse<usize>, u32)>;
 struct Pick<'p> {
     ground: &'p Ground<'p>,
     wanted: usize,
+    /// Whether what stays may be moved.
+    may_move: bool,
     /// Slots that must lie on on-demand nodes, while such nodes have room.
     stable_wanted: usize,
     /// Slots that one pool may hold, as far as others have room.
@@ -129,6 +131,7 @@ impl<'p> Pick<'p> {
         let mut pick = Self {
             ground,
             wanted,
+            may_move: problem.spread,
             stable_wanted,
             pool_most,
             node_used: vec![0; ground.nodes.len()],
@@ -221,7 +224,8 @@ impl<'p> Pick<'p> {
         while stable < self.stable_wanted {
             let Some(place) = self.next(true) else { break };
             if self.slots.len() >= self.wanted {
-                if !self.ground.node(place).settled {
+                // What is on the other slots stays there, but when all may move.
+                if !self.may_move || !self.ground.node(place).settled {
                     break;
                 }
                 let others = self.slots.iter().filter(|s| !self.ground.node(**s).stable);
@@ -320,7 +324,9 @@ fn wanted(problem: &Problem, ground: &Ground<'_>, kept: &[Place]) -> (usize, usi
     pools.extend(kept.iter().map(|p| ground.node(*p).pool.as_str()));
     // A share below 1 needs slots in several pools, whatever topology.workers says.
     let needed = |n: &usize| n.div_ceil(problem.rules.cap(*n).min((*n).max(1)));
-    let by_share = sizes.iter().map(needed).max().unwrap_or(1).min(pools.len());
+    // A pool that went takes none of the slots with it that are elsewhere.
+    let most = pools.len().max(kept.len());
+    let by_share = sizes.iter().map(needed).max().unwrap_or(1).min(most);
     let wanted = problem.workers.max(by_share).clamp(1, executors);
     let stable: usize = problem
         .components

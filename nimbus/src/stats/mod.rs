@@ -23,6 +23,9 @@ use component::{Keys, Names};
 use executor::Kept;
 use window::Windows;
 
+/// Characters of an error that stand in a topology's health.
+const REASON_CHARS: usize = 400;
+
 /// What is kept of one topology.
 #[derive(Debug, Default)]
 struct Topology {
@@ -31,6 +34,8 @@ struct Topology {
     /// Counts of executors that a rebalance has done away with, by component.
     retired: BTreeMap<String, Windows>,
     errors: VecDeque<pb::ComponentError>,
+    /// Executors that could not be opened and are not open yet: the last reason of each.
+    closed: BTreeMap<Executor, String>,
 }
 
 /// What workers and supervisors say about themselves.
@@ -65,6 +70,7 @@ impl Stats {
             self.refused += over;
             let kept = t.executors.entry(range).or_default();
             kept.take(beat.incarnation, stats, keys, counts, now);
+            t.opening(range, beat);
         }
         for error in &beat.errors {
             t.error(error);
@@ -179,6 +185,20 @@ impl Stats {
         out
     }
 
+    /// Which component cannot be opened, and why, if one cannot: its executors are tried again and again and do nothing.
+    pub fn unopened(&self, id: &str) -> Option<String> {
+        let t = self.topologies.get(id)?;
+        let (range, why) = t.closed.first_key_value()?;
+        let component = t.executors.get(range)?.component();
+        let of_it = t.executors.values().filter(|e| e.component() == component);
+        let closed = t.closed.keys().filter_map(|r| t.executors.get(r));
+        let closed = closed.filter(|e| e.component() == component).count();
+        Some(format!(
+            "{closed} of {} executors of \"{component}\" do not run, and are tried again: {why}",
+            of_it.count()
+        ))
+    }
+
     /// The topology's newest errors, oldest first.
     pub fn errors(&self, id: &str) -> Vec<pb::ComponentError> {
         let t = self.topologies.get(id);
@@ -187,6 +207,23 @@ impl Stats {
 }
 
 impl Topology {
+    /// Keeps whether an executor is open, and if it is not, what its worker says of it.
+    fn opening(&mut self, range: Executor, beat: &pb::WorkerHeartbeatRequest) {
+        let is = |e: &pb::Executor| (e.first_task, e.last_task) == range;
+        if beat.running.iter().any(is) {
+            self.closed.remove(&range);
+            return;
+        }
+        let own = |e: &&pb::ComponentError| {
+            (range.0..=range.1).contains(&e.task)
+                && (e.error.starts_with("cannot be opened") || e.error.starts_with("panicked when"))
+        };
+        if let Some(error) = beat.errors.iter().rfind(own) {
+            let why = error.error.chars().take(REASON_CHARS).collect();
+            self.closed.insert(range, why);
+        }
+    }
+
     /// Executors that are no longer part of the topology leave their counts to their component.
     fn retire(&mut self, executors: &[Executor], spec: &TopologySpec) {
         let gone: Vec<_> = self
@@ -195,6 +232,7 @@ impl Topology {
             .filter(|e| !executors.contains(e))
             .copied()
             .collect();
+        self.closed.retain(|range, _| executors.contains(range));
         for range in gone {
             if let Some(kept) = self.executors.remove(&range)
                 && spec.component(kept.component()).is_some()

@@ -213,3 +213,30 @@ fn errors_are_kept_once_and_not_for_ever() {
     stats.forget("a-1");
     assert!(stats.errors("a-1").is_empty());
 }
+
+#[test]
+fn a_component_that_cannot_be_opened_is_told_until_it_is_open() {
+    let mut stats = Stats::default();
+    let mut bad = beat(1, vec![bolt(2, 0)]);
+    bad.errors = vec![pb::ComponentError {
+        component: "b".into(),
+        task: 2,
+        error: "cannot be opened: no broker answers".into(),
+        ..Default::default()
+    }];
+    stats.take(&spec(), &bad, 1_000);
+    // The error is told once, and holds until the executor is open.
+    stats.take(&spec(), &beat(1, vec![bolt(2, 0)]), 2_000);
+    let why = stats.unopened("a-1").expect("is not open");
+    assert!(
+        why.contains("executors of \"b\"") && why.contains("no broker answers"),
+        "{why}"
+    );
+    let mut open = beat(1, vec![bolt(2, 0)]);
+    open.running = vec![pb::Executor {
+        first_task: 2,
+        last_task: 2,
+    }];
+    stats.take(&spec(), &open, 3_000);
+    assert_eq!(stats.unopened("a-1"), None);
+}

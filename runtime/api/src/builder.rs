@@ -136,6 +136,7 @@ impl TopologyBuilder {
         let mut mistakes = std::mem::take(&mut self.mistakes);
         mistakes.extend(validate::mistakes(&self.spec));
         mistakes.extend(wire::mistakes(&self.spec, &self.stateful));
+        validate::once(&mut mistakes);
         if !mistakes.is_empty() {
             return Err(Error::Graph(Mistakes(mistakes)));
         }

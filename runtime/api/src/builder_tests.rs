@@ -172,3 +172,44 @@ fn values_of_a_description_are_plain_json() {
     let json = t.build().expect("right").spec.conf.to_json();
     assert_eq!(json, r#"{"a.list":[1,"x"]}"#);
 }
+
+#[test]
+fn a_stream_is_subscribed_to_once() {
+    let found = mistakes(|t| {
+        t.spout("s", Lines);
+        t.bolt("b", || Split).shuffle("s").fields("s", ["line"]);
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("subscribes to stream \"default\" of \"s\" 2 times"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn names_that_no_path_or_metric_can_hold_and_those_of_the_system_are_refused() {
+    for name in ["", "  ", "a/b", "a\nb", "__a", "$a"] {
+        let found = mistakes(|t| {
+            t.spout(name, Lines);
+        });
+        assert_eq!(found.len(), 1, "{name:?}: {found:?}");
+    }
+    assert!(
+        TopologyBuilder::new("__words")
+            .build()
+            .is_err_and(|e| e.to_string().contains("begin with __"))
+    );
+}
+
+#[test]
+fn a_bolt_is_not_told_to_listen_to_itself_and_a_mistake_is_told_once() {
+    let found = mistakes(|t| {
+        t.spout("lines", Lines);
+        t.bolt("split", || Split).shuffle("splt");
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("unknown component") && !found[0].contains("did you mean"),
+        "{found:?}"
+    );
+}

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use crate::error::{Error, Result};
+use crate::object::Object;
 use crate::value::Value;
 
 /// Deepest nesting that is read: each level costs stack, and what is on disk is not trusted.
@@ -50,6 +51,11 @@ pub fn write(value: &Value, out: &mut Vec<u8>) {
                 write_bytes(key.as_bytes(), out);
                 write(e, out);
             }
+        }
+        Value::Object(v) => {
+            out.push(8);
+            write_bytes(v.name().as_bytes(), out);
+            write_bytes(v.json(), out);
         }
     }
 }
@@ -142,6 +148,7 @@ impl<'a> Reader<'a> {
                 }
                 Value::Map(Arc::new(map))
             }
+            8 => Value::Object(Object::received(&self.text()?, self.run()?)),
             _ => return None,
         })
     }

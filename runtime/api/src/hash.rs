@@ -25,6 +25,8 @@ pub fn java_hash(value: &Value) -> i32 {
         Value::Map(v) => v.iter().fold(0_i32, |h, (k, e)| {
             h.wrapping_add(string_hash(k) ^ java_hash(e))
         }),
+        // No Java object has a hash that could be met: its JSON's.
+        Value::Object(v) => bytes_hash(v.json().iter().copied()),
     }
 }
 

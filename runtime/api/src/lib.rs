@@ -28,6 +28,7 @@ pub mod error;
 pub mod grouping;
 pub mod hash;
 pub mod join;
+pub mod object;
 pub mod spec;
 pub mod spout;
 pub mod state;

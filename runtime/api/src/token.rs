@@ -23,6 +23,8 @@ pub struct TokenEntry {
 pub struct AckToken {
     /// One entry per root of the input: usually one, more after multi-anchoring.
     entries: TokenEntries,
+    /// Which of its task's counters counts it; 0: none.
+    slot: u32,
 }
 
 /// Storage of the entries: one root needs no allocation.
@@ -40,7 +42,19 @@ pub enum TokenEntries {
 impl AckToken {
     /// Makes a token from its entries; for engines and test collectors.
     pub fn from_entries(entries: TokenEntries) -> Self {
-        Self { entries }
+        Self { entries, slot: 0 }
+    }
+
+    /// Notes which counter of its task counts the input when it is settled; for engines.
+    #[must_use]
+    pub fn counted_at(self, slot: usize) -> Self {
+        let slot = u32::try_from(slot + 1).unwrap_or(0);
+        Self { slot, ..self }
+    }
+
+    /// The counter of [`counted_at`](Self::counted_at).
+    pub fn slot(&self) -> Option<usize> {
+        self.slot.checked_sub(1).map(|s| s as usize)
     }
 
     /// The entries, to be applied to a ledger; for engines and test collectors.

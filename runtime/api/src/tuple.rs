@@ -2,6 +2,7 @@
 
 use crate::TaskId;
 use crate::error::{Error, Result};
+use crate::object::Registered;
 use crate::value::Value;
 
 /// Names of a stream's fields and where the tuple came from; one per edge, shared by its tuples.
@@ -82,6 +83,16 @@ impl<'a> Tuple<'a> {
         value
             .as_str()
             .ok_or_else(|| wrong_kind(field, "string", value))
+    }
+
+    /// The value of one's own type in a field. Errors: no such field, or another kind or type of value.
+    pub fn object<T: Registered>(&self, field: &str) -> Result<&'a T> {
+        match self.get(field)? {
+            Value::Object(object) => object
+                .get()
+                .map_err(|e| Error::msg(format!("field \"{field}\": {e}"))),
+            value => Err(wrong_kind(field, T::NAME, value)),
+        }
     }
 
     /// The integer of a field. Errors: no such field, or another kind of value.

@@ -1,7 +1,7 @@
 //! Every mistake of a graph at once, each naming what to change.
 //! Pure: no clock, no I/O, no async.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::config::keys;
 use crate::grouping::Grouping;
@@ -57,7 +57,14 @@ pub fn mistakes(spec: &TopologySpec) -> Vec<String> {
             .into_iter()
             .map(|m| format!("topology: {m}")),
     );
+    once(&mut out);
     out
+}
+
+/// Leaves each mistake in once, where it stands first.
+pub fn once(mistakes: &mut Vec<String>) {
+    let mut seen = BTreeSet::new();
+    mistakes.retain(|m| seen.insert(m.clone()));
 }
 
 /// Fills in what the author left out, by Storm's rule: tasks are `topology.tasks`, else the
@@ -89,18 +96,35 @@ fn topology_name(spec: &TopologySpec, out: &mut Vec<String>) {
             spec.name
         ));
     }
+    if spec.name.starts_with("__") {
+        out.push(format!(
+            "topology name \"{}\": names that begin with __ are the system's (Storm's rule); rename it",
+            spec.name
+        ));
+    }
+}
+
+/// A name that can stand in a path, in a metric and in a line of a log, and is not the system's.
+fn component_name(id: &str, out: &mut Vec<String>) {
+    if id.trim().is_empty() {
+        out.push(format!(
+            "a component has the empty name {id:?}: give it one of letters and digits"
+        ));
+    } else if id.contains('/') || id.chars().any(char::is_control) {
+        out.push(format!(
+            "component {id:?}: names hold neither / nor control characters; rename it"
+        ));
+    }
+    // A graph that was built already holds the system's own.
+    if id.starts_with("__") || (id.starts_with('$') && id != CHECKPOINT_SPOUT) {
+        out.push(format!(
+            "component {id:?}: names that begin with __ or $ are the system's; rename it"
+        ));
+    }
 }
 
 fn component(c: &ComponentSpec, out: &mut Vec<String>) {
-    if c.id.is_empty() {
-        out.push("a component has an empty name: give it one".to_owned());
-    }
-    if c.id.starts_with("__") {
-        out.push(format!(
-            "component \"{}\": names that begin with __ are the system's; rename it",
-            c.id
-        ));
-    }
+    component_name(&c.id, out);
     if c.parallelism == 0 {
         out.push(format!(
             "component \"{}\": parallelism 0; the least is 1",
@@ -122,6 +146,12 @@ fn component(c: &ComponentSpec, out: &mut Vec<String>) {
             ));
         }
         let mut fields = BTreeSet::new();
+        if s.fields.iter().any(|f| f.trim().is_empty()) {
+            out.push(format!(
+                "component \"{}\", stream \"{}\": a field has an empty name: give it one",
+                c.id, s.name
+            ));
+        }
         for f in s.fields.iter().filter(|f| !fields.insert(f.as_str())) {
             out.push(format!(
                 "component \"{}\", stream \"{}\": field \"{f}\" is declared twice",
@@ -143,10 +173,21 @@ fn component(c: &ComponentSpec, out: &mut Vec<String>) {
 }
 
 fn inputs(c: &ComponentSpec, by_id: &HashMap<&str, &ComponentSpec>, out: &mut Vec<String>) {
+    // Storm keeps one subscription for each stream, and silently the last one; two would double every tuple.
+    let mut heard: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for i in &c.inputs {
+        *heard.entry((&i.component, &i.stream)).or_default() += 1;
+    }
+    for ((component, stream), times) in heard.into_iter().filter(|(_, n)| *n > 1) {
+        out.push(format!(
+            "bolt \"{}\" subscribes to stream \"{stream}\" of \"{component}\" {times} times: leave one of them",
+            c.id
+        ));
+    }
     for i in &c.inputs {
         let Some(source) = by_id.get(i.component.as_str()) else {
-            let known: Vec<_> = by_id.keys().copied().collect();
-            let hint = keys::did_you_mean(&i.component, known.iter().copied());
+            let others = by_id.keys().copied().filter(|id| *id != c.id);
+            let hint = keys::did_you_mean(&i.component, others);
             out.push(format!(
                 "bolt \"{}\" subscribes to unknown component \"{}\"{hint}",
                 c.id, i.component

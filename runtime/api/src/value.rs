@@ -1,7 +1,7 @@
 //! The values a tuple holds.
 //!
 //! Storm moves any Java object; Fulmar moves these eight kinds, which are the ones that JSON
-//! multilang and Thrift can name. A value is 24 bytes and cheap to clone: short strings are inline,
+//! multilang and Thrift can name, and types of the author's own ([`object`](crate::object)). A value is 24 bytes and cheap to clone: short strings are inline,
 //! long ones and byte arrays are shared.
 
 use std::collections::BTreeMap;
@@ -10,6 +10,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+
+use crate::error::Result;
+use crate::object::{Object, Registered};
 
 /// One value of a tuple.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +36,9 @@ pub enum Value {
     /// Java's `byte[]`, shared. JSON has no bytes: written as a list of numbers and read back
     /// as a list, which is why this kind comes last.
     Bytes(Arc<[u8]>),
+    /// A value of an author's own type. As JSON it is its content.
+    #[serde(skip_deserializing)]
+    Object(Object),
 }
 
 impl Clone for Value {
@@ -56,7 +62,7 @@ impl Value {
         match self {
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => true,
             Value::Str(v) => !v.is_heap_allocated(),
-            Value::List(_) | Value::Map(_) | Value::Bytes(_) => false,
+            Value::List(_) | Value::Map(_) | Value::Bytes(_) | Value::Object(_) => false,
         }
     }
 
@@ -68,6 +74,7 @@ impl Value {
             Value::List(v) => Value::List(v.clone()),
             Value::Map(v) => Value::Map(v.clone()),
             Value::Bytes(v) => Value::Bytes(v.clone()),
+            Value::Object(v) => Value::Object(v.clone()),
             Value::Null => Value::Null,
             Value::Bool(v) => Value::Bool(*v),
             Value::Int(v) => Value::Int(*v),
@@ -86,7 +93,16 @@ impl Value {
             Value::Bytes(_) => "bytes",
             Value::List(_) => "list",
             Value::Map(_) => "map",
+            Value::Object(_) => "object",
         }
+    }
+
+    /// A value of a type of one's own.
+    ///
+    /// # Errors
+    /// It has no JSON form.
+    pub fn object<T: Registered>(value: T) -> Result<Self> {
+        Object::new(value).map(Value::Object)
     }
 
     /// The integer, if it is one.
@@ -150,6 +166,7 @@ impl fmt::Display for Value {
             Value::Bytes(v) => write!(f, "<{} bytes>", v.len()),
             Value::List(v) => f.debug_list().entries(v.iter()).finish(),
             Value::Map(v) => f.debug_map().entries(v.iter()).finish(),
+            Value::Object(v) => fmt::Debug::fmt(v, f),
         }
     }
 }

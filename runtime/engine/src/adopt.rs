@@ -3,38 +3,35 @@
 //!
 //! While a group has its turn, its core lies in a place. The watch takes a core out of a place where
 //! the same turn has lasted too long, leaves an empty core there for the group, and has a new thread
-//! run what it took. Messages for the group still come to the old core, which passes them on, so
-//! that the order per sender holds.
+//! run what it took. Messages for the group still come to the old core, which passes them on, and the
+//! new rings of the group are heard only behind what it had sent through the old ones, so that the
+//! order per sender holds.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::Core;
 use crate::limits::STUCK_MS;
+use crate::place::Place;
 use crate::shared::{Shared, lock};
 
 /// Looks at the same turn after which it has lasted too long.
 const LOOKS: u32 = 2;
 
-/// Where one thread leaves its core during a turn.
-pub(crate) struct Place {
-    core: Mutex<Option<Box<Core>>>,
-    turns: AtomicU64,
-    closed: AtomicBool,
-    /// The kernel's account of the thread.
+/// One thread that runs cores: the place of its core, and the kernel's account of it.
+pub(crate) struct Seat {
+    /// Where its core lies during a turn.
+    pub place: Place<Box<Core>>,
     stat: Option<PathBuf>,
 }
 
-impl Place {
-    /// The place of the running thread.
+impl Seat {
+    /// The seat of the running thread.
     pub fn of_this_thread() -> Self {
         let link = std::fs::read_link("/proc/thread-self").ok();
         Self {
-            core: Mutex::default(),
-            turns: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
+            place: Place::new(),
             stat: link.map(|l| Path::new("/proc").join(l).join("stat")),
         }
     }
@@ -47,24 +44,6 @@ impl Place {
         let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<u64>().ok());
         Some((ticks(11)? + ticks(12)?, *fields.first()? != "R"))
     }
-
-    /// Leaves the core for a turn.
-    pub fn put(&self, core: Box<Core>) {
-        *lock(&self.core) = Some(core);
-        let turn = self.turns.load(Ordering::Relaxed);
-        self.turns.store(turn + 1, Ordering::Relaxed);
-    }
-
-    /// Takes what lies here after a turn: the same core, or a new one.
-    pub fn take(&self) -> Box<Core> {
-        let core = lock(&self.core).take();
-        core.expect("whoever adopts a core leaves another")
-    }
-
-    /// The thread ends.
-    pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-    }
 }
 
 /// Looks after the cores until the worker ends.
@@ -73,21 +52,21 @@ pub(crate) fn watch(shared: &Arc<Shared>) {
     let mut seen: Vec<Seen> = Vec::new();
     while !shared.is_ending() {
         std::thread::park_timeout(look);
-        lock(&shared.places).retain(|p| !p.closed.load(Ordering::Acquire));
-        let places = lock(&shared.places).clone();
-        seen.retain(|s| places.iter().any(|p| Arc::ptr_eq(p, &s.place)));
-        for place in places {
-            match seen.iter_mut().find(|s| Arc::ptr_eq(&s.place, &place)) {
+        lock(&shared.seats).retain(|s| !s.place.is_closed());
+        let seats = lock(&shared.seats).clone();
+        seen.retain(|s| seats.iter().any(|p| Arc::ptr_eq(p, &s.seat)));
+        for seat in seats {
+            match seen.iter_mut().find(|s| Arc::ptr_eq(&s.seat, &seat)) {
                 Some(s) => {
                     if s.is_stuck() {
-                        adopt(shared, &place);
+                        adopt(shared, &seat);
                     }
                 }
                 None => seen.push(Seen {
-                    turn: place.turns.load(Ordering::Relaxed),
+                    turn: None,
                     looks: 0,
                     ticks: 0,
-                    place,
+                    seat,
                 }),
             }
         }
@@ -96,9 +75,9 @@ pub(crate) fn watch(shared: &Arc<Shared>) {
 
 /// What the watch knows of one thread.
 struct Seen {
-    place: Arc<Place>,
+    seat: Arc<Seat>,
     /// The turn that it was in at the last look.
-    turn: u64,
+    turn: Option<u64>,
     /// Looks at which it was in the same turn.
     looks: u32,
     /// Its CPU time at the first of them.
@@ -109,16 +88,15 @@ impl Seen {
     /// Whether its turn lasts too long, by its own doing: a thread that the machine gives no CPU is
     /// not helped by another one.
     fn is_stuck(&mut self) -> bool {
-        let turn = self.place.turns.load(Ordering::Relaxed);
-        if turn != self.turn {
-            (self.turn, self.looks) = (turn, 0);
+        let Some(turn) = self.seat.place.turn() else {
             return false;
-        }
-        if lock(&self.place.core).is_none() {
+        };
+        if self.turn != Some(turn) {
+            (self.turn, self.looks) = (Some(turn), 0);
             return false;
         }
         self.looks += 1;
-        let Some((ticks, waits)) = self.place.account() else {
+        let Some((ticks, waits)) = self.seat.account() else {
             return self.looks >= LOOKS;
         };
         if self.looks == 1 {
@@ -130,21 +108,27 @@ impl Seen {
 }
 
 /// Adopts the core that lies in a place, if anything but the running group depends on it.
-fn adopt(shared: &Arc<Shared>, place: &Place) {
-    let mut lies = lock(&place.core);
-    let Some(core) = lies.as_mut() else { return };
-    // The running group was taken out and left an empty one behind.
-    if core.groups.iter().all(|g| g.tasks.is_empty()) {
-        return;
-    }
+fn adopt(shared: &Arc<Shared>, seat: &Seat) {
     let Some((index, rx)) = lock(&shared.spare).pop() else {
         return;
     };
-    let Some(mut core) = lies.replace(Box::new(Core::new(index, shared.clone(), rx))) else {
+    let mut rx = Some(rx);
+    let mut ends = Vec::new();
+    let adopted = seat.place.exchange(|core| {
+        if !core.is_needed() {
+            return None;
+        }
+        let (part, to_send) = core.part(index, rx.take()?);
+        ends = to_send;
+        Some(Box::new(part))
+    });
+    let Some(mut core) = adopted else {
+        if let Some(rx) = rx {
+            lock(&shared.spare).push((index, rx));
+        }
         return;
     };
-    drop(lies);
-    core.leave_running(index);
+    core.leave_running(index, ends);
     let adopted = std::thread::Builder::new()
         .name(format!("fulmar-core-{}", core.index))
         .spawn(move || core.run());

@@ -1,25 +1,30 @@
 //! A core: one event-loop thread that owns a set of tasks and runs them in turn (DESIGN 3.3).
 //!
 //! Batches between tasks of one core are handed over without atomics beyond the queue count; batches
-//! for another core go through its channel, batches for another worker to [`Remote`](crate::shared::Remote).
+//! and settles for another core go through a ring ([`lanes`](crate::lanes)), those for another worker to
+//! [`Remote`](crate::shared::Remote). Threads that are no cores use the core's channel.
+
+mod deliver;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 use fulmar_api::TaskId;
 use fulmar_api::spout::FailReason;
+use fulmar_api::token::AckToken;
 use rustc_hash::FxBuildHasher;
 
-use crate::adopt::Place;
+use crate::adopt::Seat;
 use crate::batch::{Batch, Settle};
 use crate::group::{Group, form};
-use crate::limits::{IDLE_SPINS, RETURNED_BATCHES};
+use crate::lanes::Lanes;
+use crate::limits::{IDLE_SPINS, RETURNED_BATCHES, RING_MESSAGES};
 use crate::outbox::Placement;
 use crate::shared::{Msg, Shared};
 use crate::sink::settle_of;
+use crate::sync::Consumer;
 use crate::task::{NewTask, Task};
 use crate::turn::Turn;
 
@@ -28,18 +33,24 @@ pub struct Core {
     pub(crate) index: usize,
     shared: Arc<Shared>,
     rx: Receiver<Msg>,
+    lanes: Lanes<Msg>,
     pub(crate) groups: Vec<Group>,
     /// Task → its group and its place there.
     at: HashMap<TaskId, (usize, usize), FxBuildHasher>,
     placement: Arc<Placement>,
     /// Batches for tasks whose start is on its way through this core's own channel.
     early: Vec<Batch>,
+    /// Batches for tasks of the group whose turn it is, sent while it lasts.
+    held: Vec<Batch>,
     /// Settles for spouts of this core, to be applied before the next round.
     settles: Vec<Settle>,
     /// Tasks that blocked their core and were left to a core of their own.
     pub(crate) moved: HashMap<TaskId, usize, FxBuildHasher>,
     /// The cores that they were left to.
     pub(crate) children: Vec<usize>,
+    /// Something that was sent to other workers waits for a flush.
+    far: bool,
+    last_flush: Instant,
     idle_rounds: u32,
     next_sweep: u64,
     exit: bool,
@@ -53,12 +64,16 @@ impl Core {
             placement: Arc::default(),
             shared,
             rx,
+            lanes: Lanes::new(RING_MESSAGES),
             groups: Vec::new(),
             at: HashMap::default(),
             early: Vec::new(),
+            held: Vec::new(),
             settles: Vec::new(),
             moved: HashMap::default(),
             children: Vec::new(),
+            far: false,
+            last_flush: Instant::now(),
             idle_rounds: 0,
             next_sweep: 0,
             exit: false,
@@ -69,10 +84,11 @@ impl Core {
     /// where another thread may adopt it; then this one goes on with that group alone.
     pub fn run(self) {
         sleep_exactly();
-        let place = Arc::new(Place::of_this_thread());
-        crate::shared::lock(&self.shared.places).push(place.clone());
-        self.shared.cores[self.index].enter();
-        let mut turn = Turn::new(self.shared.clone(), self.index);
+        let seat = Arc::new(Seat::of_this_thread());
+        crate::shared::lock(&self.shared.seats).push(seat.clone());
+        self.shared.cores[self.index].bell.enter();
+        let mut turn = Turn::new(self.shared.clone(), self.index, seat.clone());
+        let place = &seat.place;
         let mut core = Box::new(self);
         while !core.exit {
             let mut did = core.receive(&mut turn);
@@ -81,6 +97,7 @@ impl Core {
             let sweep = turn.now_ms >= core.next_sweep;
             if sweep {
                 core.next_sweep = turn.now_ms + 20;
+                core.lanes.forget();
             }
             let mut next = 0;
             while next < core.groups.len() {
@@ -100,6 +117,8 @@ impl Core {
             if did {
                 core.idle_rounds = 0;
             } else {
+                core.far |= std::mem::take(&mut turn.far);
+                core.flush_far();
                 core.idle();
             }
         }
@@ -110,13 +129,31 @@ impl Core {
     /// This thread's call lasted so long that its core was adopted: a new one begins with the group.
     fn go_on_with(&mut self, group: Group, turn: &mut Turn) {
         turn.core = self.index;
-        self.shared.cores[self.index].enter();
+        self.shared.cores[self.index].bell.enter();
         self.groups = vec![group];
         self.find();
     }
 
+    /// Whether anything but the running group depends on this core's going on.
+    pub(crate) fn is_needed(&self) -> bool {
+        // The running group was taken out and left an empty one behind.
+        self.lanes.is_held_back() || self.far || self.groups.iter().any(|g| !g.tasks.is_empty())
+    }
+
+    /// The core that the running group goes on with, and the ends of its rings for others to hear.
+    pub(crate) fn part(&mut self, index: usize, rx: Receiver<Msg>) -> (Self, Ends) {
+        let mut part = Self::new(index, self.shared.clone(), rx);
+        part.held = std::mem::take(&mut self.held);
+        let (lanes, ends) = self.lanes.part();
+        part.lanes = lanes;
+        (part, ends)
+    }
+
     /// The group that is away stays with its thread, on a core of this index.
-    pub(crate) fn leave_running(&mut self, index: usize) {
+    pub(crate) fn leave_running(&mut self, index: usize, ends: Ends) {
+        for (core, end) in ends {
+            self.tell(core, Msg::Lane(end));
+        }
         let groups = &self.groups;
         let away = |at: &(usize, usize)| groups[at.0].tasks.is_empty();
         let gone: Vec<TaskId> = self
@@ -131,8 +168,19 @@ impl Core {
         self.groups.retain(|g| !g.tasks.is_empty());
         self.find();
         if self.exit {
-            self.shared.cores[index].send(Msg::Exit);
+            self.tell(index, Msg::Exit);
         }
+    }
+
+    /// Sends to another core.
+    fn tell(&mut self, core: usize, msg: Msg) {
+        self.lanes.send(&*self.shared, core, msg);
+    }
+
+    /// Sends what found its ring full, and what waits for other workers.
+    pub(crate) fn send_on(&mut self) {
+        self.lanes.flush(&*self.shared);
+        self.flush_far();
     }
 
     fn end(&mut self, turn: &mut Turn) {
@@ -141,11 +189,35 @@ impl Core {
         }
         self.at.clear();
         self.deliver(turn);
+        self.flush_far();
         self.settles.clear();
     }
 
     /// Takes what was sent to this core.
     fn receive(&mut self, turn: &mut Turn) -> bool {
+        let (mut did, mut ring) = (false, 0);
+        while ring < self.lanes.rings() {
+            // As many as fit: a producer that never pauses must not keep this core here.
+            for _ in 0..RING_MESSAGES {
+                let Some(msg) = self.lanes.next(ring) else {
+                    break;
+                };
+                did = true;
+                if let Msg::Batch(batch) = &msg
+                    && !self.at.contains_key(&batch.to)
+                {
+                    // Its start was sent before the batch, but not through this ring.
+                    self.receive_others(turn);
+                }
+                self.handle(msg, turn);
+            }
+            ring += 1;
+        }
+        self.receive_others(turn) || did
+    }
+
+    /// Takes what threads that are no cores have sent.
+    fn receive_others(&mut self, turn: &mut Turn) -> bool {
         let mut did = false;
         while let Ok(msg) = self.rx.try_recv() {
             did = true;
@@ -161,20 +233,39 @@ impl Core {
         {
             turn.spare.push(batch);
         }
-        self.apply_settles(turn.now_ms)
+        self.lanes.flush(&*self.shared) | self.apply_settles(turn.now_ms)
     }
 
     fn handle(&mut self, msg: Msg, turn: &mut Turn) {
         match msg {
             Msg::Batch(batch) => self.take_in(batch, turn),
+            Msg::Packed(packed) => {
+                let mut batch = turn.spare.pop().unwrap_or_default();
+                match packed.unpack(&mut batch) {
+                    Ok(()) => self.take_in(batch, turn),
+                    Err(error) => {
+                        self.shared.unqueue(packed.to, packed.len);
+                        self.shared.malformed(&packed, &error);
+                        self.far = true;
+                    }
+                }
+            }
             Msg::Settles(settles) => self.route_settles(settles),
             Msg::Wake(task) => match self.task(task) {
                 Some(task) => task.woken = true,
                 None => self.pass_on(task, Msg::Wake(task)),
             },
-            Msg::Token(token, ok) => {
+            Msg::Token(task, token, ok) => {
                 let settles: Vec<_> = token.entries().iter().map(|e| settle_of(e, ok)).collect();
                 self.route_settles(settles);
+                let Some(slot) = token.slot() else { return };
+                match self.task(task) {
+                    Some(task) => task.count_settled(slot, ok),
+                    None => {
+                        let counted = AckToken::default().counted_at(slot);
+                        self.pass_on(task, Msg::Token(task, counted, ok));
+                    }
+                }
             }
             Msg::Start(new) => self.start(*new),
             Msg::Run(task) => match self.task(task) {
@@ -203,6 +294,7 @@ impl Core {
                 self.tasks().for_each(|t| t.ledger.live(bits));
                 self.tell_children(|| Msg::Live(bits));
             }
+            Msg::Lane(end) => self.lanes.hear(end),
             Msg::Exit => {
                 self.exit = true;
                 self.tell_children(|| Msg::Exit);
@@ -227,15 +319,15 @@ impl Core {
     }
 
     /// To the core that a task was left to.
-    fn pass_on(&self, task: TaskId, msg: Msg) {
+    fn pass_on(&mut self, task: TaskId, msg: Msg) {
         if let Some(core) = self.moved.get(&task) {
-            self.shared.cores[*core].send(msg);
+            self.tell(*core, msg);
         }
     }
 
-    fn tell_children(&self, msg: impl Fn() -> Msg) {
-        for core in &self.children {
-            self.shared.cores[*core].send(msg());
+    fn tell_children(&mut self, msg: impl Fn() -> Msg) {
+        for core in self.children.clone() {
+            self.tell(core, msg());
         }
     }
 
@@ -294,124 +386,6 @@ impl Core {
         self.deliver(turn);
     }
 
-    /// Delivers what the tasks of a turn have made ready.
-    fn deliver(&mut self, turn: &mut Turn) {
-        if !turn.ready.is_empty() {
-            let mut ready = std::mem::take(&mut turn.ready);
-            turn.ready_tuples = 0;
-            for batch in ready.drain(..) {
-                self.send(batch);
-            }
-            turn.ready = ready;
-        }
-        if !turn.settles.is_empty() {
-            let mut settles = std::mem::take(&mut turn.settles);
-            self.route_some(&mut settles);
-            turn.settles = settles;
-        }
-    }
-
-    fn send(&mut self, batch: Batch) {
-        let (here, to) = (self.owns(batch.to), batch.to);
-        if !here && self.shared.core(to) != Some(self.index) {
-            return self.shared.dispatch(batch);
-        }
-        if self.shared.cycle_full(&batch) {
-            self.shared.drop_tuples("cycle_full", batch.len);
-            return self.route_settles(batch.fails(0).collect());
-        }
-        self.shared.queued[to as usize].fetch_add(batch.len, Ordering::Relaxed);
-        if let Some(task) = self.task(to) {
-            task.inbox.push_back(batch);
-        } else if self.moved.contains_key(&to) {
-            self.pass_on(to, Msg::Batch(batch));
-        } else {
-            self.early.push(batch);
-        }
-    }
-
-    /// A batch that came through the channel: its task may have gone meanwhile.
-    fn take_in(&mut self, batch: Batch, turn: &mut Turn) {
-        let to = batch.to;
-        if let Some(task) = self.task(to) {
-            task.inbox.push_back(batch);
-        } else if self.moved.contains_key(&to) {
-            self.pass_on(to, Msg::Batch(batch));
-        } else {
-            // Its tuples fail now, so that their spouts emit them again.
-            self.shared.drop_tuples("misrouted", batch.len);
-            self.route_settles(batch.fails(0).collect());
-            turn.executed(batch);
-        }
-    }
-
-    fn route_settles(&mut self, mut settles: Vec<Settle>) {
-        self.route_some(&mut settles);
-    }
-
-    /// Sends settles to the cores and workers of their spouts, and empties the list.
-    fn route_some(&mut self, settles: &mut Vec<Settle>) {
-        // Core (none: another worker) → its settles; there are few cores.
-        let mut away: Vec<(Option<usize>, Vec<Settle>)> = Vec::new();
-        // Settles of one spout follow each other: its place is looked up once.
-        let mut last: Option<(TaskId, Option<usize>)> = None;
-        for s in settles.drain(..) {
-            let core = match last {
-                Some((task, core)) if task == s.spout_task => core,
-                _ => self.core_of_spout(s.spout_task),
-            };
-            last = Some((s.spout_task, core));
-            if core == Some(self.index) {
-                self.settles.push(s);
-                continue;
-            }
-            match away.iter_mut().find(|a| a.0 == core) {
-                Some(found) => found.1.push(s),
-                None => away.push((core, vec![s])),
-            }
-        }
-        for (core, settles) in away {
-            match (core, self.shared.remote.get()) {
-                (Some(core), _) => self.shared.cores[core].send(Msg::Settles(settles)),
-                (None, Some(remote)) => remote.send_settles(settles),
-                // Its spout has gone, and the ledger with it.
-                (None, None) => {}
-            }
-        }
-    }
-
-    /// Where a spout's ledger is: on this core, another one, or (none) in another worker. One that
-    /// this core should have and has not has gone; its settles end where they are applied.
-    fn core_of_spout(&self, task: TaskId) -> Option<usize> {
-        if self.owns(task) {
-            return Some(self.index);
-        }
-        let moved = self.moved.get(&task).copied();
-        moved.or_else(|| self.shared.core(task))
-    }
-
-    fn apply_settles(&mut self, now_ms: u64) -> bool {
-        if self.settles.is_empty() {
-            return false;
-        }
-        let mut settles = std::mem::take(&mut self.settles);
-        for part in settles.chunk_by(|a, b| a.spout_task == b.spout_task) {
-            let Some(task) = self.task(part[0].spout_task) else {
-                continue;
-            };
-            for s in part {
-                if s.ok && s.value == 0 {
-                    task.ledger.reset_timeout(s.root, now_ms);
-                } else {
-                    task.ledger.apply(s, &mut task.settled);
-                }
-            }
-        }
-        settles.clear();
-        self.settles = settles;
-        true
-    }
-
     /// Spins for a while, then sleeps until something is due or sent.
     fn idle(&mut self) {
         self.idle_rounds += 1;
@@ -428,13 +402,18 @@ impl Core {
             // Held back by a gate, or waiting for a timeout.
             wait = wait.min(Duration::from_millis(20));
         }
-        if self.groups.iter().any(|g| g.held_back(&self.shared)) {
+        if self.lanes.is_held_back() || self.groups.iter().any(|g| g.held_back(&self.shared)) {
             wait = wait.min(Duration::from_micros(50));
         }
-        let (handle, rx) = (&self.shared.cores[self.index], &self.rx);
-        handle.park(wait.max(Duration::from_micros(10)), || !rx.is_empty());
+        let (bell, rx, lanes) = (&self.shared.cores[self.index].bell, &self.rx, &self.lanes);
+        bell.park(wait.max(Duration::from_micros(10)), || {
+            !rx.is_empty() || lanes.has_news()
+        });
     }
 }
+
+/// Far ends of rings, each with the core that is to hear it.
+type Ends = Vec<(usize, Consumer<Msg>)>;
 
 /// Linux lets a sleeping thread lie for 50 µs longer than it asked; a spout that waits for its next
 /// tuple would be late by as much.

@@ -19,6 +19,9 @@ use crate::route::{Choice, Random};
 use crate::task::{Call, Task};
 use crate::turn::Turn;
 
+/// Roots up to which looking at each is quicker than keeping them in order.
+const FEW: usize = 8;
+
 /// What an emit is anchored to: any set of roots, each with what must be settled for it.
 pub(crate) trait Roots {
     /// Shows each entry.
@@ -32,7 +35,7 @@ pub(crate) trait Roots {
             e.value ^= edge;
             e.touched |= bit;
             let same = |t: &&mut Tracked| t.root == e.root && t.spout_task == e.spout_task;
-            match out.iter_mut().find(same) {
+            match few(out).iter_mut().find(same) {
                 Some(same) => same.edge ^= edge,
                 None => out.push(Tracked {
                     root: e.root,
@@ -41,15 +44,22 @@ pub(crate) trait Roots {
                 }),
             }
         });
+        if out.len() > FEW {
+            merge(
+                out,
+                |t| (t.spout_task, t.root),
+                |t, same| t.edge ^= same.edge,
+            );
+        }
     }
 
-    /// Writes the roots down for a callee, which adds its own children to them.
+    /// Writes the roots down for a callee, which adds its own children to them; many are in order.
     #[inline]
     fn lend(&mut self, out: &mut Vec<TokenEntry>) {
         out.clear();
         self.each(|e| {
             let same = |t: &TokenEntry| t.root == e.root && t.spout_task == e.spout_task;
-            if !out.iter().any(same) {
+            if !few(out).iter().any(same) {
                 out.push(TokenEntry {
                     value: 0,
                     touched: 0,
@@ -57,20 +67,54 @@ pub(crate) trait Roots {
                 });
             }
         });
+        if out.len() > FEW {
+            merge(out, |t| (t.spout_task, t.root), |_, _| {});
+        }
     }
 
-    /// Takes back what a callee added.
+    /// Takes back what a callee added to what it was lent.
     #[inline]
     fn fold(&mut self, back: &mut [TokenEntry]) {
         self.each(|e| {
+            if back.len() > FEW {
+                let key = (e.spout_task, e.root);
+                if let Ok(at) = back.binary_search_by_key(&key, |b| (b.spout_task, b.root)) {
+                    take_back(e, &mut back[at]);
+                }
+                return;
+            }
             for b in &mut *back {
                 if b.root == e.root && b.spout_task == e.spout_task {
-                    e.value ^= std::mem::take(&mut b.value);
-                    e.touched |= std::mem::take(&mut b.touched);
+                    take_back(e, b);
                 }
             }
         });
     }
+}
+
+/// What is looked through one by one; nothing, once there are many.
+#[inline]
+fn few<T>(all: &mut [T]) -> &mut [T] {
+    if all.len() > FEW { &mut [] } else { all }
+}
+
+#[inline]
+fn take_back(e: &mut TokenEntry, lent: &mut TokenEntry) {
+    e.value ^= std::mem::take(&mut lent.value);
+    e.touched |= std::mem::take(&mut lent.touched);
+}
+
+/// Sorts, and joins what has the same key.
+#[cold]
+fn merge<T>(all: &mut Vec<T>, key: impl Fn(&T) -> (TaskId, u64), join: impl Fn(&mut T, &T)) {
+    all.sort_unstable_by_key(&key);
+    all.dedup_by(|next, first| {
+        let same = key(next) == key(first);
+        if same {
+            join(first, next);
+        }
+        same
+    });
 }
 
 /// Nothing: nobody is told of a loss.
@@ -273,3 +317,6 @@ fn full(out: &mut TargetOut, reach: &mut Reach<'_>) {
         while target.run_next(&mut under) {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,11 @@ pub struct Ledger {
     old: HashMap<u64, Root, FxBuildHasher>,
     pending: usize,
     lost: u64,
+    /// Bits of incarnations that were lost and found again, and the first root emitted since: an older
+    /// one that touched it fails, also when that is told only now.
+    found: Vec<(u64, u64)>,
+    /// All bits in `found`.
+    suspect: u64,
     /// Settles for roots that were settled already.
     pub late: u64,
 }
@@ -133,9 +138,24 @@ impl Ledger {
         }
     }
 
-    /// These bits belong to living incarnations (again).
+    /// These bits belong to living incarnations (again). What they dropped while they were lost belongs
+    /// to roots that have been emitted before.
     pub fn live(&mut self, incarnations: u64) {
+        let mut again = self.lost & incarnations;
         self.lost &= !incarnations;
+        self.suspect |= again;
+        self.found.retain(|(bit, _)| bit & again == 0);
+        while again != 0 {
+            let bit = again & again.wrapping_neg();
+            self.found.push((bit, self.next_root()));
+            again &= !bit;
+        }
+    }
+
+    /// Whether a root that touched these incarnations has lost something.
+    fn has_lost(&self, number: u64, touched: u64) -> bool {
+        let before = |(bit, first): &(u64, u64)| touched & bit != 0 && number < *first;
+        touched & self.lost != 0 || self.found.iter().any(before)
     }
 
     /// Fails every root older than `timeout` milliseconds.
@@ -188,11 +208,11 @@ impl Ledger {
     }
 
     fn judge(&mut self, number: u64, out: &mut Vec<Settled>) {
-        let lost = self.lost;
         let Some(root) = self.get(number) else { return };
-        if root.touched & lost != 0 {
+        let (touched, value) = (root.touched, root.value);
+        if touched & (self.lost | self.suspect) != 0 && self.has_lost(number, touched) {
             self.close(number, Some(FailReason::WorkerLost), out);
-        } else if root.value == 0 {
+        } else if value == 0 {
             self.close(number, None, out);
         }
         self.trim_from(number);

@@ -13,6 +13,10 @@ pub const CYCLE_QUEUE_TUPLES: usize = 4 * TASK_QUEUE_TUPLES;
 /// Emptied batches on their way back to the core that filled them: 64 × 24 KiB = 1.5 MiB.
 pub const RETURNED_BATCHES: usize = 64;
 
+/// Messages in the ring from one core to another, 128 bytes each: 32 KiB stay in L1. A batch is one;
+/// 16 full ones are all that a task may have queued.
+pub const RING_MESSAGES: usize = 256;
+
 /// Calls of one spout in its first turn; afterwards as many as take about [`TURN_US`].
 pub const SPOUT_CALLS: usize = 128;
 
@@ -77,9 +81,32 @@ pub const UNCONFIRMED_FRAMES: usize = 65_536;
 
 /// Workers that credit is kept for before an assignment names them; each takes some bytes for each of its tasks.
 pub const OWED_MOST: usize = 1_024;
+/// Peers that are remembered when an assignment leaves them out. What was on its way to each is bounded by its credit; with
+/// everything confirmed it takes some hundred bytes.
+pub const PARTED_MOST: usize = 1_024;
 
 /// A peer that was silent for so long is lost (DESIGN 3.7), in milliseconds.
 pub const PEER_SILENT_MS: u64 = 1_000;
 
 /// An idle link says so this often, in milliseconds.
 pub const PING_MS: u64 = 200;
+
+/// Memory that an encoder keeps from one frame to the next.
+pub const SCRATCH_MOST: usize = 1 << 20;
+
+/// Tuples queued at one task of another worker above which its senders are not called: a round trip
+/// between threads and sockets takes 100 µs to 1 ms, in which a core emits 10,000 tuples.
+pub const REMOTE_QUEUE_TUPLES: usize = 4 * TASK_QUEUE_TUPLES;
+
+/// Bytes that wait for a socket above which its thread is woken at once; what is less waits until
+/// the core has nothing else to do, or for [`FLUSH_US`].
+pub const FLUSH_BYTES: usize = 128 << 10;
+
+/// How long what a core sends to other workers waits for more, in microseconds, while the core works.
+pub const FLUSH_US: u64 = 200;
+
+/// Bytes received after which a peer's frames are confirmed, if not after [`CONFIRM_MS`].
+pub const CONFIRM_BYTES: usize = 256 << 10;
+
+/// How long frames that have arrived stay unconfirmed, in milliseconds.
+pub const CONFIRM_MS: u64 = 5;

@@ -3,12 +3,16 @@
 //! A worker connects to every peer that an assignment names and sends on its own connection; the peer
 //! confirms on the same one. Who refuses, answers as somebody else, or is silent for a second is
 //! *lost*: what was under way to it fails at once. The link then tries on, so that two workers that
-//! were parted for a while find each other again, with a new epoch that tells the peer of the loss.
+//! were parted for a while find each other again, with a new epoch that tells the peer of the loss: its
+//! roots that were emitted before it heard of the epoch and touched this worker fail, since their settles
+//! may be among what was dropped (DESIGN 3.7 has the peer take a new incarnation; only Nimbus names those).
 
 pub mod frame;
 mod incoming;
 mod link;
 pub mod outgoing;
+pub mod packed;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -16,14 +20,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
+use crossbeam::queue::SegQueue;
 use dashmap::DashMap;
 use fulmar_api::TaskId;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::batch::{Batch, Settle};
-use crate::limits::OWED_MOST;
+use crate::limits::{FLUSH_BYTES, OWED_MOST, PARTED_MOST};
+use crate::net::frame::NEWEST;
 use crate::net::outgoing::Outgoing;
+use crate::net::tls::Tls;
 use crate::shared::{Msg, Remote, Shared, lock};
 use crate::worker::bit_of;
 
@@ -33,6 +40,8 @@ struct Peer {
     address: String,
     out: Mutex<Outgoing>,
     wake: Notify,
+    /// Something waits for it until a core has nothing else to do.
+    dirty: AtomicBool,
     /// Lost, or not reached yet after a loss: what is for it fails at once.
     down: AtomicBool,
     connected: AtomicBool,
@@ -47,6 +56,10 @@ struct Heard {
     epoch: u64,
     /// Number of its newest frame.
     received: u64,
+    /// Counts its connections: frames of an older one are no news.
+    connection: u64,
+    /// Its last connection ended with a goodbye: everything was confirmed, and its end is no loss.
+    goodbye: bool,
 }
 
 /// This worker's links.
@@ -54,9 +67,17 @@ pub struct Net {
     shared: Arc<Shared>,
     topology: String,
     incarnation: u64,
+    /// Newest version of the exchange that it speaks.
+    newest: u32,
+    tls: Tls,
+    /// Peers for which something waits.
+    dirty: SegQueue<Arc<Peer>>,
     /// Task id → incarnation of its owner; 0: nobody yet.
     owners: RwLock<Vec<u64>>,
     peers: DashMap<u64, Arc<Peer>>,
+    /// Peers that the newest assignment does not name, with what was on its way to them. One that is named again goes on
+    /// with it: the other side counts frames, and would take a fresh start for repetitions.
+    parted: Mutex<BTreeMap<u64, Arc<Peer>>>,
     heard: DashMap<u64, Arc<Mutex<Heard>>>,
     lost: Mutex<Vec<u64>>,
     /// Incarnation → task → tuples: credit of workers that sent something before an assignment named them here.
@@ -68,7 +89,7 @@ impl Net {
     /// Starts to listen and becomes the worker's way to others.
     ///
     /// # Errors
-    /// The listener cannot be used by tokio.
+    /// The listener cannot be used by tokio, or TLS between workers is asked for and cannot be had.
     pub fn start(
         handle: &Handle,
         listener: TcpListener,
@@ -76,14 +97,34 @@ impl Net {
         topology: String,
         incarnation: u64,
     ) -> std::io::Result<Arc<Self>> {
+        Self::start_speaking(handle, listener, shared, topology, incarnation, NEWEST)
+    }
+
+    /// The same, but no newer version of the exchange than this: for tests of the two last ones.
+    ///
+    /// # Errors
+    /// The listener cannot be used by tokio.
+    pub fn start_speaking(
+        handle: &Handle,
+        listener: TcpListener,
+        shared: Arc<Shared>,
+        topology: String,
+        incarnation: u64,
+        newest: u32,
+    ) -> std::io::Result<Arc<Self>> {
         listener.set_nonblocking(true)?;
+        let tls = Tls::of(&shared.plan.spec.conf)?;
         let owners = RwLock::new(vec![0; shared.queued.len()]);
         let net = Arc::new(Self {
             shared,
             topology,
             incarnation,
+            newest,
+            tls,
+            dirty: SegQueue::new(),
             owners,
             peers: DashMap::new(),
+            parted: Mutex::default(),
             heard: DashMap::new(),
             lost: Mutex::default(),
             owed: Mutex::default(),
@@ -113,15 +154,21 @@ impl Net {
         }
         for (incarnation, address) in peers {
             if *incarnation != self.incarnation && !self.peers.contains_key(incarnation) {
+                let before = lock(&self.parted).remove(incarnation);
+                let (epoch, out) = before.map_or_else(Default::default, |p| {
+                    let out = std::mem::take(&mut *lock(&p.out));
+                    (p.epoch.load(Ordering::Acquire), out)
+                });
                 let peer = Arc::new(Peer {
                     incarnation: *incarnation,
                     address: address.clone(),
-                    out: Mutex::default(),
+                    out: Mutex::new(out),
                     wake: Notify::new(),
+                    dirty: AtomicBool::new(false),
                     down: AtomicBool::new(false),
                     connected: AtomicBool::new(false),
                     closed: AtomicBool::new(false),
-                    epoch: AtomicU64::new(0),
+                    epoch: AtomicU64::new(epoch),
                 });
                 let mut owed = lock(&self.owed);
                 for (task, tuples) in owed.remove(incarnation).into_iter().flatten() {
@@ -135,18 +182,35 @@ impl Net {
         self.peers.retain(|incarnation, peer| {
             let named = peers.iter().any(|p| p.0 == *incarnation);
             if !named {
-                peer.closed.store(true, Ordering::Release);
-                peer.wake.notify_one();
+                self.part(peer);
             }
             named
         });
     }
 
-    /// Nimbus says that these incarnations are lost.
+    /// Ends the link to a peer that no assignment names any more.
+    fn part(&self, peer: &Arc<Peer>) {
+        let mut parted = lock(&self.parted);
+        if parted.len() >= PARTED_MOST {
+            // Incarnations grow with time: the oldest is the least likely to come back.
+            parted.pop_first();
+        }
+        parted.insert(peer.incarnation, peer.clone());
+        peer.closed.store(true, Ordering::Release);
+        peer.wake.notify_one();
+    }
+
+    /// Nimbus says that these incarnations are lost. The assignment that says so has often parted them from us already: who
+    /// took over is named in it instead.
     pub fn declare_lost(&self, incarnations: &[u64]) {
         for incarnation in incarnations {
-            let peer = self.peers.get(incarnation).map(|p| p.clone());
-            if let Some(peer) = peer {
+            let named = self.peers.get(incarnation).map(|p| p.clone());
+            let parted = lock(&self.parted).remove(incarnation);
+            let retired = self
+                .heard
+                .get(incarnation)
+                .is_some_and(|h| lock(&h).goodbye);
+            if let Some(peer) = named.or(parted.filter(|_| !retired)) {
                 self.lose(&peer, "Nimbus says so");
             }
         }
@@ -204,11 +268,27 @@ impl Net {
             why,
             "lost a worker"
         );
+        // Before anybody can see what fails by it.
+        lock(&self.lost).push(peer.incarnation);
+        // First the loss, so that what was on its way to it fails with its true reason.
+        self.forget(peer.incarnation);
+        self.drop_all(peer);
+    }
+
+    /// A lost peer was not found again after all: what has gathered for it since fails.
+    fn give_up(&self, peer: &Peer) {
+        if !peer.down.swap(true, Ordering::AcqRel) {
+            self.drop_all(peer);
+        }
+    }
+
+    /// Drops what is under way to a peer that is down. Its link ends, and a later one begins with a new
+    /// epoch, by which the peer knows.
+    fn drop_all(&self, peer: &Peer) {
         peer.connected.store(false, Ordering::Release);
         peer.epoch.fetch_add(1, Ordering::AcqRel);
+        peer.wake.notify_one();
         let dropped = lock(&peer.out).give_up();
-        lock(&self.lost).push(peer.incarnation);
-        self.forget(peer.incarnation);
         for batch in dropped {
             self.fail(&batch, "peer_lost");
         }
@@ -249,24 +329,44 @@ impl Net {
         self.shared.unqueue(batch.to, batch.len);
         self.shared.drop_tuples(why, batch.len);
         self.route(batch.fails(0).collect());
+        self.flush();
     }
 
     /// Sends settles to the core or the worker of their spouts; a spout that is nowhere needs none.
     fn route(&self, mut settles: Vec<Settle>) {
         settles.sort_by_key(|s| s.spout_task);
+        let one = settles.first().map(|s| s.spout_task) == settles.last().map(|s| s.spout_task);
+        let core = settles.first().and_then(|s| self.shared.core(s.spout_task));
+        if let (true, Some(core)) = (one, core) {
+            return self.shared.cores[core].send(Msg::Settles(settles));
+        }
         for part in settles.chunk_by(|a, b| a.spout_task == b.spout_task) {
-            let (task, part) = (part[0].spout_task, part.to_vec());
+            let task = part[0].spout_task;
             match self.shared.core(task) {
-                Some(core) => self.shared.cores[core].send(Msg::Settles(part)),
-                None => self.settle_remote(task, part),
+                Some(core) => self.shared.cores[core].send(Msg::Settles(part.to_vec())),
+                None => self.settle_remote(part),
             }
         }
     }
 
-    fn settle_remote(&self, task: TaskId, settles: Vec<Settle>) {
-        if let Some(peer) = self.peer_of(task) {
-            lock(&peer.out).settles(settles);
+    /// Sends settles of one spout to its worker.
+    fn settle_remote(&self, settles: &[Settle]) {
+        let Some(first) = settles.first() else { return };
+        if let Some(peer) = self.peer_of(first.spout_task) {
+            let mut out = lock(&peer.out);
+            out.settles(settles);
+            let unsent = out.unsent();
+            drop(out);
+            self.send_soon(&peer, unsent);
+        }
+    }
+
+    /// Wakes the peer's socket when enough waits for it, else at the next flush of a core.
+    fn send_soon(&self, peer: &Arc<Peer>, unsent: usize) {
+        if unsent >= FLUSH_BYTES {
             peer.wake.notify_one();
+        } else if !peer.dirty.swap(true, Ordering::AcqRel) {
+            self.dirty.push(peer.clone());
         }
     }
 }
@@ -276,9 +376,12 @@ impl Remote for Net {
         let Some(peer) = self.peer_of(batch.to) else {
             return self.fail(&batch, "no_owner");
         };
-        let refused = lock(&peer.out).batch(batch);
+        let mut out = lock(&peer.out);
+        let refused = out.batch(batch);
+        let unsent = out.unsent();
+        drop(out);
         match refused {
-            Ok(()) => peer.wake.notify_one(),
+            Ok(()) => self.send_soon(&peer, unsent),
             Err(refused) => {
                 let (batch, error) = *refused;
                 let component = self.shared.plan.spec.component_of(batch.from);
@@ -297,8 +400,7 @@ impl Remote for Net {
     fn send_settles(&self, settles: Vec<Settle>) {
         match settles.first() {
             Some(first) if settles.iter().all(|s| s.spout_task == first.spout_task) => {
-                let task = first.spout_task;
-                self.settle_remote(task, settles);
+                self.settle_remote(&settles);
             }
             _ => self.route(settles),
         }
@@ -309,13 +411,24 @@ impl Remote for Net {
         let mut owed = lock(&self.owed);
         match self.peers.get(&origin) {
             Some(peer) => {
-                lock(&peer.out).credit(task, tuples);
-                peer.wake.notify_one();
+                let mut out = lock(&peer.out);
+                out.credit(task, tuples);
+                let unsent = out.unsent();
+                drop(out);
+                self.send_soon(&peer, unsent);
             }
             None if owed.len() < OWED_MOST || owed.contains_key(&origin) => {
                 *owed.entry(origin).or_default().entry(task).or_insert(0) += tuples;
             }
             None => {}
+        }
+    }
+
+    fn flush(&self) {
+        while let Some(peer) = self.dirty.pop() {
+            // Before the wake: what is added after it makes the peer dirty again.
+            peer.dirty.store(false, Ordering::Release);
+            peer.wake.notify_one();
         }
     }
 }

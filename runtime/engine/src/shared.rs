@@ -1,9 +1,9 @@
 //! What the cores of one worker share, and how other threads speak to a core.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::thread::{JoinHandle, Thread};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::{Receiver, Sender};
@@ -14,12 +14,20 @@ use fulmar_api::error::Error;
 use fulmar_api::token::AckToken;
 use fulmar_api::{Config, TaskId};
 
-use crate::adopt::Place;
+use crate::adopt::Seat;
 use crate::batch::{Batch, Settle};
-use crate::limits::{EMIT_OVERFLOW_TUPLES, ERRORS_KEPT, RETURNED_BATCHES, TASK_QUEUE_TUPLES};
+use crate::bell::Bell;
+use crate::lanes::Cores;
+use crate::limits::{
+    EMIT_OVERFLOW_TUPLES, ERRORS_KEPT, REMOTE_QUEUE_TUPLES, RETURNED_BATCHES, TASK_QUEUE_TUPLES,
+};
+use crate::net::frame::NotAFrame;
+use crate::net::packed::Packed;
 use crate::outbox::Placement;
 use crate::plan::Plan;
 use crate::stats::TaskStats;
+use crate::sync::Consumer;
+pub use crate::sync::lock;
 use crate::task::NewTask;
 
 /// A task that runs on no core of this worker.
@@ -29,12 +37,14 @@ pub const NOWHERE: u32 = u32::MAX;
 pub enum Msg {
     /// Tuples for a task of this core.
     Batch(Batch),
+    /// Tuples from another worker, as they came.
+    Packed(Box<Packed>),
     /// Settles for spouts of this core.
     Settles(Vec<Settle>),
     /// Somebody called a task's waker.
     Wake(TaskId),
     /// A kept token, settled by another thread.
-    Token(AckToken, bool),
+    Token(TaskId, AckToken, bool),
     /// A new task: made, opened or prepared here; runs when it is given the floor.
     Start(Box<NewTask>),
     /// A standby task becomes the owner.
@@ -49,6 +59,8 @@ pub enum Msg {
     Lost(u64),
     /// Bits that belong to living incarnations.
     Live(u64),
+    /// The far end of a ring from another core.
+    Lane(Consumer<Msg>),
     /// The worker ends.
     Exit,
 }
@@ -62,13 +74,14 @@ pub trait Remote: Send + Sync {
     /// Tuples that came from the worker `origin` for `task` were executed: gives their credit back to whoever
     /// sent them, whoever owns the sending task by now.
     fn consumed(&self, task: TaskId, origin: u64, tuples: usize);
+    /// What was sent so far goes out now: the sender has nothing else to do, or has worked for long.
+    fn flush(&self);
 }
 
-/// The way to one core.
+/// The way to one core for threads that are none; cores have rings between them ([`lanes`](crate::lanes)).
 pub struct CoreHandle {
     tx: Sender<Msg>,
-    thread: Mutex<Option<Thread>>,
-    parked: AtomicBool,
+    pub(crate) bell: Bell,
     /// Batches that this core filled and others emptied.
     pub returned: ArrayQueue<Batch>,
 }
@@ -78,8 +91,7 @@ impl CoreHandle {
     pub fn new(tx: Sender<Msg>) -> Self {
         Self {
             tx,
-            thread: Mutex::default(),
-            parked: AtomicBool::new(false),
+            bell: Bell::new(),
             returned: ArrayQueue::new(RETURNED_BATCHES),
         }
     }
@@ -87,29 +99,17 @@ impl CoreHandle {
     /// Sends to the core and wakes it if it sleeps; what is sent to a core that ended is dropped.
     pub fn send(&self, msg: Msg) {
         let _ = self.tx.send(msg);
-        // The core sets `parked` before it looks at its channel for the last time.
-        fence(Ordering::SeqCst);
-        if self.parked.load(Ordering::Relaxed)
-            && self.parked.swap(false, Ordering::SeqCst)
-            && let Some(thread) = &*lock(&self.thread)
-        {
-            thread.unpark();
-        }
+        self.bell.ring();
+    }
+}
+
+impl Cores<Msg> for Shared {
+    fn introduce(&self, core: usize, end: Consumer<Msg>) {
+        self.cores[core].send(Msg::Lane(end));
     }
 
-    /// Called by the thread that runs the core from now on.
-    pub fn enter(&self) {
-        *lock(&self.thread) = Some(std::thread::current());
-    }
-
-    /// Sleeps until something is sent or the time is over, unless `waiting` says that there is work.
-    pub fn park(&self, time: std::time::Duration, waiting: impl FnOnce() -> bool) {
-        self.parked.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        if !waiting() {
-            std::thread::park_timeout(time);
-        }
-        self.parked.store(false, Ordering::SeqCst);
+    fn bell(&self, core: usize) -> &Bell {
+        &self.cores[core].bell
     }
 }
 
@@ -145,7 +145,7 @@ pub struct Shared {
     /// Receivers of spare cores that no thread runs yet.
     pub(crate) spare: Mutex<Vec<(usize, Receiver<Msg>)>>,
     /// Where the threads of cores leave what others may adopt.
-    pub(crate) places: Mutex<Vec<Arc<Place>>>,
+    pub(crate) seats: Mutex<Vec<Arc<Seat>>>,
     /// Threads of cores.
     pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
     ending: AtomicBool,
@@ -176,7 +176,7 @@ impl Shared {
             cores,
             first_cores,
             spare: Mutex::default(),
-            places: Mutex::default(),
+            seats: Mutex::default(),
             threads: Mutex::default(),
             ending: AtomicBool::new(false),
             remote: OnceLock::new(),
@@ -259,7 +259,32 @@ impl Shared {
     pub fn load(&self, task: TaskId) -> f64 {
         let queued = self.queued.get(task as usize);
         let queued = queued.map_or(0, |q| q.load(Ordering::Relaxed));
-        (queued as f64 / TASK_QUEUE_TUPLES as f64).min(1.0)
+        (queued as f64 / self.window(task) as f64).min(1.0)
+    }
+
+    /// Tuples that may be queued for a task before its senders are held back.
+    fn window(&self, task: TaskId) -> usize {
+        if self.core(task).is_some() {
+            TASK_QUEUE_TUPLES
+        } else {
+            REMOTE_QUEUE_TUPLES
+        }
+    }
+
+    /// Whether a task may be sent more.
+    #[inline]
+    pub fn has_room(&self, task: TaskId) -> bool {
+        let queued = self.queued[task as usize].load(Ordering::Relaxed);
+        queued < TASK_QUEUE_TUPLES || queued < self.window(task)
+    }
+
+    /// A batch that cannot be read, though the peer speaks this version: its roots will time out.
+    pub(crate) fn malformed(&self, packed: &Packed, error: &NotAFrame) {
+        tracing::error!(peer = packed.origin, task = packed.to, %error, "dropped a batch");
+        self.drop_tuples("malformed", packed.len);
+        if let Some(remote) = self.remote.get() {
+            remote.consumed(packed.to, packed.origin, packed.len);
+        }
     }
 
     /// Counts tuples that were dropped, with the reason.
@@ -299,13 +324,6 @@ fn overflow(conf: &Config) -> usize {
     (bytes / 128).max(TASK_QUEUE_TUPLES)
 }
 
-/// A lock that a panicking holder does not poison for others: what it guards is always whole.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
 /// The services of one task.
 pub struct Services {
     /// The worker.
@@ -324,8 +342,8 @@ impl TaskServices for Services {
     }
 
     fn settle(&self, token: AckToken, ok: bool) {
-        if token.is_tracked() {
-            self.shared.cores[self.core].send(Msg::Token(token, ok));
+        if token.is_tracked() || token.slot().is_some() {
+            self.shared.cores[self.core].send(Msg::Token(self.task, token, ok));
         }
     }
 

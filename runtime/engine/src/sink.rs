@@ -11,6 +11,7 @@ use crate::batch::Settle;
 use crate::emit::{Reach, put};
 use crate::ledger::{Ledger, Settled};
 use crate::outbox::Outbox;
+use crate::stats::Counted;
 
 /// A spout's call: its outbox and its ledger.
 pub(crate) struct SpoutOut<'a, 'b> {
@@ -109,6 +110,9 @@ pub(crate) struct BoltOut<'a, 'b> {
     pub state: InputState,
     /// The input was lent by a straight call: its entries go back there.
     pub fused: bool,
+    /// The task's counters, and which of them is the input's.
+    pub counts: &'a mut [Counted],
+    pub slot: usize,
 }
 
 /// The settle of one token entry.
@@ -194,9 +198,13 @@ impl BoltSink for BoltOut<'_, '_> {
             1 => TokenEntries::One(kept[0]),
             _ => TokenEntries::Many(kept),
         })
+        .counted_at(self.slot)
     }
 
     fn settle(&mut self, token: AckToken, ok: bool) {
+        if let Some(counts) = token.slot().and_then(|s| self.counts.get_mut(s)) {
+            counts.settled(ok);
+        }
         for e in token.entries() {
             self.reach.turn.settle(settle_of(e, ok));
         }

@@ -78,6 +78,15 @@ impl Counted {
         self.next_sample = self.executed + self.every - 1;
     }
 
+    /// An input that was kept is settled.
+    pub fn settled(&mut self, ok: bool) {
+        if ok {
+            self.acked += 1;
+        } else {
+            self.failed += 1;
+        }
+    }
+
     /// As the statistics show it.
     pub fn told(&self) -> (u32, (u64, u64, u64)) {
         (self.edge, (self.executed, self.acked, self.failed))

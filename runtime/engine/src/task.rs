@@ -6,7 +6,6 @@ mod spout;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fulmar_api::bolt::Bolt;
@@ -20,7 +19,7 @@ use fulmar_api::{Config, TaskId};
 
 use crate::batch::Batch;
 use crate::ledger::{Ledger, Settled};
-use crate::limits::{RESTART_MOST_MS, SPOUT_CALLS, SPOUT_IDLE_FIRST_US, TASK_QUEUE_TUPLES};
+use crate::limits::{RESTART_MOST_MS, SPOUT_CALLS, SPOUT_IDLE_FIRST_US};
 use crate::outbox::Outbox;
 use crate::shared::Shared;
 use crate::stats::{Counted, TaskStats, Window};
@@ -210,6 +209,7 @@ impl Task {
     /// Reports a failure of the instance and plans its next life, later each time.
     fn broke(&mut self, shared: &Shared, what: String) {
         shared.report(&self.stats.component, self.id, what);
+        shared.ready.remove(&self.id);
         let wait = (50_u64 << self.restarts.min(10)).min(RESTART_MOST_MS);
         self.restarts += 1;
         self.instance = Instance::Broken(Instant::now() + Duration::from_millis(wait));
@@ -252,9 +252,7 @@ impl Task {
 
     /// Whether every target, and every target of what it calls straight, has room.
     pub fn gate_open(&self, shared: &Shared) -> bool {
-        let room =
-            |t: &TaskId| shared.queued[*t as usize].load(Ordering::Relaxed) < TASK_QUEUE_TUPLES;
-        self.gate.iter().all(room)
+        self.gate.iter().all(|t| shared.has_room(*t))
     }
 
     /// Publishes the counts once a second.

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use fulmar_api::TaskId;
 
+use crate::adopt::Seat;
 use crate::batch::{Batch, Settle};
-use crate::limits::{CYCLE_QUEUE_TUPLES, RECYCLED_BATCHES, TASK_QUEUE_TUPLES};
-use crate::shared::{Msg, Shared};
+use crate::limits::{CYCLE_QUEUE_TUPLES, RECYCLED_BATCHES};
+use crate::shared::Shared;
 
 /// The way out of the tasks of one core.
 pub struct Turn {
@@ -29,11 +30,15 @@ pub struct Turn {
     pub settles: Vec<Settle>,
     /// Emptied batches to use again.
     pub spare: Vec<Batch>,
+    /// Something waits for a flush to other workers.
+    pub far: bool,
+    /// Where the core lies meanwhile.
+    seat: Arc<Seat>,
 }
 
 impl Turn {
     /// A turn of a core of this worker.
-    pub fn new(shared: Arc<Shared>, core: usize) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, core: usize, seat: Arc<Seat>) -> Self {
         Self {
             shared,
             core,
@@ -42,6 +47,8 @@ impl Turn {
             ready_tuples: 0,
             settles: Vec::new(),
             spare: Vec::new(),
+            far: false,
+            seat,
         }
     }
 
@@ -64,6 +71,7 @@ impl Turn {
         if origin > 0 {
             if let Some(remote) = self.shared.remote.get() {
                 remote.consumed(batch.to, origin, batch.len);
+                self.far = true;
             }
         } else if let Some(home) = self.shared.core(batch.from).filter(|c| *c != self.core) {
             // The core that fills batches gets them back; what does not fit is freed.
@@ -101,10 +109,14 @@ impl Turn {
     fn overflow(&mut self) {
         let room = |shared: &Shared, batch: &Batch| {
             // What closes a cycle is refused when its queue is full, and never waits.
-            shared.plan.is_back(batch.edge)
-                || shared.queued[batch.to as usize].load(Ordering::Relaxed) < TASK_QUEUE_TUPLES
+            shared.plan.is_back(batch.edge) || shared.has_room(batch.to)
         };
+        let seat = self.seat.clone();
         while self.ready_tuples > self.shared.overflow / 2 && !self.shared.is_ending() {
+            // Outside of a turn there is no call to hold back, and the core delivers at once.
+            let Some(()) = seat.place.borrow(|core| core.send_on()) else {
+                return;
+            };
             let mut kept = Vec::with_capacity(self.ready.len());
             let mut held: Vec<TaskId> = Vec::new();
             let before = self.ready_tuples;
@@ -114,7 +126,7 @@ impl Turn {
                     kept.push(batch);
                 } else {
                     self.ready_tuples -= batch.len;
-                    self.shared.dispatch(batch);
+                    seat.place.borrow(|core| core.send(batch));
                 }
             }
             self.ready = kept;
@@ -126,38 +138,9 @@ impl Turn {
 }
 
 impl Shared {
-    /// Sends a batch to its task's core or worker from any thread; one whose task is nowhere fails.
-    pub fn dispatch(&self, batch: Batch) {
-        if self.cycle_full(&batch) {
-            self.drop_tuples("cycle_full", batch.len);
-            return self.fail_batch(&batch);
-        }
-        self.queued[batch.to as usize].fetch_add(batch.len, Ordering::Relaxed);
-        match (self.core(batch.to), self.remote.get()) {
-            (Some(core), _) => self.cores[core].send(Msg::Batch(batch)),
-            (None, Some(remote)) => remote.send_batch(batch),
-            (None, None) => {
-                self.unqueue(batch.to, batch.len);
-                self.drop_tuples("misrouted", batch.len);
-                self.fail_batch(&batch);
-            }
-        }
-    }
-
     /// Whether a batch over an edge that closes a cycle finds its queue full.
     pub fn cycle_full(&self, batch: &Batch) -> bool {
         self.plan.is_back(batch.edge)
             && self.queued[batch.to as usize].load(Ordering::Relaxed) > CYCLE_QUEUE_TUPLES
-    }
-
-    /// Fails the roots of a batch, from any thread.
-    fn fail_batch(&self, batch: &Batch) {
-        for settle in batch.fails(0) {
-            match (self.core(settle.spout_task), self.remote.get()) {
-                (Some(core), _) => self.cores[core].send(Msg::Settles(vec![settle])),
-                (None, Some(remote)) => remote.send_settles(vec![settle]),
-                (None, None) => {}
-            }
-        }
     }
 }

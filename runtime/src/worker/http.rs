@@ -1,5 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics` of a worker, at its slot + 1000.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -53,6 +54,21 @@ pub fn serve(listener: TcpListener, heart: Arc<Heart>) -> Result<()> {
     Ok(())
 }
 
+/// An author's counter as Prometheus wants it: ours by the prefix, a counter by its end.
+fn counter(name: &str) -> String {
+    let prefix = if name.starts_with("fulmar_") {
+        ""
+    } else {
+        "fulmar_"
+    };
+    let suffix = if name.ends_with("_total") {
+        ""
+    } else {
+        "_total"
+    };
+    format!("{prefix}{name}{suffix}")
+}
+
 /// The counts of all tasks in Prometheus' text form.
 fn metrics(heart: &Heart) -> String {
     let (mut out, stats) = (String::new(), heart.stats());
@@ -92,8 +108,16 @@ fn metrics(heart: &Heart) -> String {
     family("fulmar_complete_seconds", "gauge", &|s| s.complete_ms / 1e3);
     family("fulmar_capacity_ratio", "gauge", &|s| s.capacity);
     family("fulmar_queue_fill_ratio", "gauge", &|s| s.queue_fill);
+    let mut counters = BTreeMap::<String, Vec<(String, u64)>>::new();
     for (component, name, n) in heart.counters() {
-        let _ = writeln!(out, "{name}{{component=\"{component}\"}} {n}");
+        let of_it = counters.entry(counter(name)).or_default();
+        of_it.push((component, n));
+    }
+    for (name, all) in counters {
+        let _ = writeln!(out, "# TYPE {name} counter");
+        for (component, n) in all {
+            let _ = writeln!(out, "{name}{{component=\"{component}\"}} {n}");
+        }
     }
     let _ = writeln!(out, "# TYPE fulmar_queued_tuples gauge");
     for (task, n) in heart.queued().into_iter().enumerate().skip(1) {
@@ -107,4 +131,18 @@ fn metrics(heart: &Heart) -> String {
         );
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counter;
+
+    #[test]
+    fn counters_are_named_as_prometheus_wants_them() {
+        assert_eq!(counter("malformed"), "fulmar_malformed_total");
+        assert_eq!(
+            counter("fulmar_kafka_rewinds_total"),
+            "fulmar_kafka_rewinds_total"
+        );
+    }
 }

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fulmar_nimbus::event::{Command, Event, Refusal};
-use fulmar_nimbus::lifecycle;
-use fulmar_nimbus::model::{State, Topology};
+use fulmar_nimbus::model::State;
 use fulmar_nimbus::scheduler::Executor;
+use fulmar_nimbus::scheduler::policy::Policy;
 use fulmar_nimbus::wire;
 use fulmar_proto::nimbus as pb;
 
@@ -261,16 +261,10 @@ impl World {
 
     fn restart(&mut self) {
         self.lives += 1;
-        let mut state = State {
-            started: self.now,
-            next_number: self.number,
-            ..State::default()
-        };
-        for json in self.disk.values() {
-            let mut t: Topology = serde_json::from_str(json).expect("it was written by this run");
-            t.status = lifecycle::after_restart(t.status, 30_000, self.now);
-            state.topologies.insert(t.id.clone(), t);
-        }
+        let stored = self.disk.values();
+        let stored =
+            stored.map(|json| serde_json::from_str(json).expect("it was written by this run"));
+        let state = State::restored(stored.collect(), self.number, Policy::default(), self.now);
         self.say(format!(
             "Nimbus starts with {} topologies",
             state.topologies.len()
@@ -486,8 +480,9 @@ impl World {
         let Some(nimbus) = &self.nimbus else { return };
         match command {
             Command::Store(id) => {
-                if let Some(t) = nimbus.state.topologies.get(id) {
-                    let json = serde_json::to_string(t).expect("a topology is written as JSON");
+                if let Some(stored) = nimbus.state.stored(id) {
+                    let json =
+                        serde_json::to_string(&stored).expect("a topology is written as JSON");
                     self.disk.insert(id.clone(), json);
                     self.number = nimbus.state.next_number;
                 }

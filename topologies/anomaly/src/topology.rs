@@ -65,7 +65,7 @@ impl AnomalyOptions {
             group_id: conf.str_or("anomaly.group.id", "fulmar-anomaly")?,
             aggregates: conf.str_or("wifi.topic.aggregates", "wifi.aggregates")?,
             anomalies: conf.str_or("wifi.topic.anomalies", "wifi.anomalies")?,
-            store: conf.str_or("wifi.store", "cassandra://localhost:9042")?,
+            store: fulmar_cassandra::address::of_conf(conf, "wifi.store")?,
             quiet: Duration::from_millis(at_least("anomaly.quiet.ms", 2_000, 1)?),
             rules: Rules {
                 threshold,

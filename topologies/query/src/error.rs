@@ -19,6 +19,17 @@ pub enum Error {
     Serve(String),
 }
 
+impl Error {
+    /// Whether the same may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            Self::Kafka(error) => matches!(error, fulmar_kafka::Error::Unreachable { .. }),
+            Self::Serve(_) => false,
+        }
+    }
+}
+
 /// A request that is refused or fails: said as JSON, with a remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {

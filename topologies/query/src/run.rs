@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{StatusCode, header};
@@ -14,6 +15,9 @@ use crate::error::Error;
 use crate::feed::Feed;
 use crate::ring::Ring;
 
+/// Between two tries of backends that do not answer.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// What the service needs to know.
 #[derive(Clone, Debug)]
 pub struct QueryConfig {
@@ -25,25 +29,36 @@ pub struct QueryConfig {
     pub store: String,
 }
 
-/// Runs the service.
+/// Runs the service. It waits for a store and brokers that do not answer yet, and says so; `ready` is called when both
+/// have answered.
 ///
 /// # Errors
-/// The store or Kafka cannot be used, or the listener breaks.
+/// The store or Kafka cannot be used for good, or the listener breaks.
 pub async fn run(
     config: QueryConfig,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
+    ready: impl FnOnce() + Send,
 ) -> Result<(), Error> {
-    let store = fulmar_cassandra::connect(&config.store).await?;
-    store.ensure(&tables::ALL).await?;
     let ring = Arc::new(RwLock::new(Ring::default()));
-    let (servers, topic, filled) = (
-        config.bootstrap_servers.clone(),
-        config.estimates.clone(),
-        ring.clone(),
-    );
-    let started = tokio::task::spawn_blocking(move || Feed::start(&servers, &topic, filled)).await;
-    let feed = started.map_err(|e| Error::Serve(e.to_string()))??;
+    let mut shutdown = Box::pin(shutdown);
+    let mut told = false;
+    let (store, feed) = loop {
+        match open(&config, &ring).await {
+            Ok(both) => break both,
+            Err(error) if error.is_transient() => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!("not ready: {error}; it is tried again until it answers");
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    };
+    ready();
     let (ready, counted) = (store.clone(), ring.clone());
     let health = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -67,6 +82,23 @@ pub async fn run(
     // Its thread ends within a poll.
     drop(feed);
     served.map_err(|e| Error::Serve(e.to_string()))
+}
+
+/// Both backends, each of which has answered once.
+async fn open(
+    config: &QueryConfig,
+    ring: &Arc<RwLock<Ring>>,
+) -> Result<(Arc<dyn fulmar_cassandra::Store>, Feed), Error> {
+    let store = fulmar_cassandra::connect(&config.store).await?;
+    store.ensure(&tables::ALL).await?;
+    let (servers, topic, filled) = (
+        config.bootstrap_servers.clone(),
+        config.estimates.clone(),
+        ring.clone(),
+    );
+    let started = tokio::task::spawn_blocking(move || Feed::start(&servers, &topic, filled)).await;
+    let feed = started.map_err(|e| Error::Serve(e.to_string()))??;
+    Ok((store, feed))
 }
 
 fn metrics(ring: &RwLock<Ring>) -> impl axum::response::IntoResponse + use<> {

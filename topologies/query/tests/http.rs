@@ -97,7 +97,7 @@ async fn start() -> Service {
         estimates: "wifi.estimates".into(),
         store: url,
     };
-    tokio::spawn(run(config, door, std::future::pending()));
+    tokio::spawn(run(config, door, std::future::pending(), || {}));
     Service {
         address,
         _broker: broker,

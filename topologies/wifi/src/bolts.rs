@@ -1,28 +1,25 @@
 //! The topology's bolts: decode and refuse, and one estimator of each kind.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use fulmar::api::context::TaskContext;
 use fulmar::prelude::*;
 use fulmar_proto::wifi::{Kind, Source, Telemetry};
 use prost::Message;
 
+use crate::clock::Clock;
 use crate::decode::{Reject, decode};
 use crate::estimate::estimate;
+use crate::late::Lateness;
 
 /// Stream of refused records, ready for the Kafka bolt.
 pub const REJECTED: &str = "rejected";
 
-/// The clock, in ms since the epoch.
-pub fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as i64)
-}
-
 /// Checks each record; good ones go on as they are, bad ones to the stream of refusals, counted by reason.
 #[derive(Default)]
-pub struct Decode(Option<TaskContext>);
+pub struct Decode {
+    context: Option<TaskContext>,
+    lateness: Lateness,
+    clock: Clock,
+}
 
 impl BasicBolt for Decode {
     fn outputs(&self) -> Outputs {
@@ -30,24 +27,28 @@ impl BasicBolt for Decode {
             .stream(REJECTED, ["key", "value", "headers"])
     }
 
-    fn prepare(&mut self, _: &Config, context: &TaskContext) -> Result<()> {
-        self.0 = Some(context.clone());
+    fn prepare(&mut self, conf: &Config, context: &TaskContext) -> Result<()> {
+        self.context = Some(context.clone());
+        self.lateness = Lateness::from_conf(conf)?;
+        self.clock = Clock::from_conf(conf)?;
         Ok(())
     }
 
     fn execute(&mut self, input: &Tuple<'_>, out: &mut Emitter<'_, '_>) -> Result<()> {
         let value = input.get("value")?.clone();
         let at = |field: &str| input.get(field).cloned();
-        match decode(input.bytes("value")?, now_ms()) {
-            Ok(_) => out.emit([
+        let watermark = input.int("watermark")?;
+        let checked = decode(input.bytes("value")?, self.clock.now_ms());
+        match checked.and_then(|t| self.lateness.check(t.time_ms, watermark)) {
+            Ok(()) => out.emit([
                 value,
                 at("topic")?,
                 at("partition")?,
                 at("offset")?,
-                at("watermark")?,
+                watermark.into(),
             ]),
             Err(Reject { reason, error }) => {
-                if let Some(context) = &self.0 {
+                if let Some(context) = &self.context {
                     context.count(reason, 1);
                 }
                 let source = format!(
@@ -204,6 +205,29 @@ mod tests {
         assert_eq!(headers["source"], Value::from("wifi.telemetry-3-77"));
         assert_eq!(headers["reason"], Value::from("malformed"));
         assert_eq!(test.acked(), 1);
+
+        // One that would be left out of every aggregate is refused too.
+        let t = telemetry();
+        let good = Value::Bytes(t.encode_to_vec().into());
+        for (watermark, refused) in [(t.time_ms, 1), (t.time_ms + 700_000, 2)] {
+            let (key, time) = (Value::Null, Value::from(t.time_ms));
+            let (topic, value) = (Value::from("wifi.telemetry"), good.clone());
+            test.execute([
+                topic,
+                3.into(),
+                78.into(),
+                key,
+                value,
+                time,
+                watermark.into(),
+            ])
+            .unwrap();
+            assert_eq!(test.emitted_on(REJECTED).len(), refused);
+        }
+        let Value::Map(headers) = &test.emitted_on(REJECTED)[1].values[2] else {
+            panic!("headers")
+        };
+        assert_eq!(headers["reason"], Value::from("too_late"));
     }
 
     #[test]

@@ -1,13 +1,18 @@
 //! Bytes to telemetry, or the reason why not. A value that starts with `{` is JSON, else protobuf.
 //! Pure: no clock, no I/O, no async.
 
+use std::ops::RangeInclusive;
+
 use fulmar_proto::wifi::Telemetry;
 use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use crate::physics::Standard;
 
 /// Times further ahead of the clock than this are refused, in ms.
 pub const FUTURE_MOST_MS: i64 = 10 * 60 * 1_000;
+/// Numbers of the fields of `Telemetry` in proto/wifi.proto.
+const FIELDS: [RangeInclusive<u32>; 4] = [1..=8, 10..=17, 20..=30, 40..=48];
 /// Longest name, in bytes.
 const NAME_MOST: usize = 128;
 /// Longest interval, in ms: an hour.
@@ -16,7 +21,7 @@ const INTERVAL_MOST_MS: u32 = 3_600_000;
 /// Why a record is refused; the reason is one of a few, the error says value and limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
-    /// For counting: `malformed`, `missing_field`, `bad_name`, `bad_number`, `far_future`, `bad_time`.
+    /// For counting: `malformed`, `missing_field`, `bad_name`, `bad_number`, `far_future`, `bad_time`, `too_late`.
     pub reason: &'static str,
     /// In words.
     pub error: String,
@@ -36,8 +41,10 @@ pub fn decode(bytes: &[u8], now_ms: i64) -> Result<Telemetry, Reject> {
         serde_json::from_slice(bytes)
             .or_else(|e| reject("malformed", format!("not telemetry in JSON: {e}")))?
     } else {
-        Telemetry::decode(bytes)
-            .or_else(|e| reject("malformed", format!("not telemetry in protobuf: {e}")))?
+        let t = Telemetry::decode(bytes)
+            .or_else(|e| reject("malformed", format!("not telemetry in protobuf: {e}")))?;
+        known(bytes)?;
+        t
     };
     names(&t)?;
     numbers(&t)?;
@@ -58,6 +65,26 @@ pub fn decode(bytes: &[u8], now_ms: i64) -> Result<Telemetry, Reject> {
         );
     }
     Ok(t)
+}
+
+/// Refuses fields that telemetry does not have, as the reader of JSON does: prost passes over them.
+fn known(mut bytes: &[u8]) -> Result<(), Reject> {
+    while !bytes.is_empty() {
+        let skipped = decode_key(&mut bytes).and_then(|(field, wire)| {
+            skip_field(wire, field, &mut bytes, DecodeContext::default()).map(|()| field)
+        });
+        match skipped {
+            Ok(field) if FIELDS.iter().any(|f| f.contains(&field)) => {}
+            Ok(field) => {
+                return reject(
+                    "malformed",
+                    format!("not telemetry in protobuf: unknown field {field}"),
+                );
+            }
+            Err(e) => return reject("malformed", format!("not telemetry in protobuf: {e}")),
+        }
+    }
+    Ok(())
 }
 
 fn names(t: &Telemetry) -> Result<(), Reject> {
@@ -181,6 +208,38 @@ mod tests {
             decode(&serde_json::to_vec(&good()).unwrap(), NOW),
             Ok(good())
         );
+    }
+
+    #[test]
+    fn a_field_that_telemetry_does_not_have_is_refused_in_both_forms() {
+        let mut bytes = good().encode_to_vec();
+        prost::encoding::uint32::encode(99, &7, &mut bytes);
+        let refused = decode(&bytes, NOW).unwrap_err();
+        assert_eq!(refused.reason, "malformed");
+        assert!(
+            refused.error.contains("unknown field 99"),
+            "{}",
+            refused.error
+        );
+        let mut json = serde_json::to_value(good()).unwrap();
+        json["colour"] = 1.into();
+        assert_eq!(
+            decode(json.to_string().as_bytes(), NOW).unwrap_err().reason,
+            "malformed"
+        );
+    }
+
+    #[test]
+    fn every_field_of_the_wire_is_known() {
+        let proto = include_str!("../../../proto/wifi.proto");
+        let (_, rest) = proto.split_once("message Telemetry {").unwrap();
+        let (body, _) = rest.split_once("\n}").unwrap();
+        let lines = body.lines().filter(|l| !l.trim_start().starts_with("//"));
+        let numbers =
+            lines.filter_map(|l| l.split_once('=')?.1.trim().split(';').next()?.parse().ok());
+        let found: Vec<u32> = numbers.collect();
+        let known: Vec<u32> = FIELDS.into_iter().flatten().collect();
+        assert_eq!(found, known);
     }
 
     #[test]

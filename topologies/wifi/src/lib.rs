@@ -4,18 +4,20 @@
 //! * [`air`]: shares of the channel and of the wire; [`cause`]: which of them is to blame (pure).
 //! * [`model`]: what of both is fitted; [`trees`], [`grow`]: forests and how they grow (pure).
 //! * [`estimate`]: the three estimates, each with its classifier (pure).
-//! * [`decode`]: bytes to telemetry, or the reason why not (pure).
-//! * [`bolts`], [`topology`]: the same as a topology.
+//! * [`decode`], [`late`]: bytes to telemetry, or the reason why not (pure).
+//! * [`bolts`], [`topology`]: the same as a topology; [`clock`]: what it takes for the future.
 //! * [`world`]: what any source of telemetry can be asked; [`generator`]: simulated organisations (pure);
 //!   [`replay`]: recorded ones.
 
 pub mod air;
 pub mod bolts;
 pub mod cause;
+pub mod clock;
 pub mod decode;
 pub mod estimate;
 pub mod generator;
 pub mod grow;
+pub mod late;
 pub mod model;
 pub mod physics;
 pub mod replay;

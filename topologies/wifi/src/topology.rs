@@ -1,14 +1,17 @@
 //! The topology: telemetry from Kafka, three estimates back to Kafka, refused records aside.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fulmar::prelude::*;
 use fulmar_kafka::settings::props;
 use fulmar_kafka::{KafkaBolt, KafkaSpout, KafkaSpoutConfig};
 use fulmar_proto::wifi::Kind;
 
-use crate::bolts::{Decode, Estimator, REJECTED, now_ms};
+use crate::bolts::{Decode, Estimator, REJECTED};
+use crate::clock::Clock;
 use crate::decode::decode;
+use crate::late::Lateness;
 
 /// What can be chosen.
 #[derive(Clone, Debug)]
@@ -51,6 +54,7 @@ impl WifiOptions {
 /// The configuration has a wrong value.
 pub fn topology(conf: &Config) -> Result<Topology> {
     let o = WifiOptions::from_conf(conf)?;
+    let (lateness, clock) = (Lateness::from_conf(conf)?, Clock::from_conf(conf)?);
     let mut t = TopologyBuilder::new("wifi");
     t.conf("topology.max.spout.pending", 20_000_i64)
         .conf("topology.workers", 2_i64)
@@ -58,9 +62,11 @@ pub fn topology(conf: &Config) -> Result<Topology> {
     let mut spout = KafkaSpoutConfig::new(&o.bootstrap_servers, &o.telemetry, &o.group_id);
     spout.props = props(conf, "kafka.consumer.")?;
     let producer = props(conf, "kafka.producer.")?;
+    let leap = Duration::from_millis(lateness.wait_ms.unsigned_abs());
+    spout.watermark_leap = spout.watermark_leap.min(leap);
     // Only a record that is accepted moves the watermark: a hostile one makes nobody late.
     spout.timestamp_extractor =
-        Arc::new(|value, _| decode(value, now_ms()).ok().map(|t| t.time_ms));
+        Arc::new(move |value, _| decode(value, clock.now_ms()).ok().map(|t| t.time_ms));
     t.spout("telemetry", move || KafkaSpout::new(spout.clone()))
         .parallelism(o.parallelism);
     t.bolt("decode", Decode::default)

@@ -18,17 +18,23 @@ pub type Artifact = (&'static str, &'static str, &'static str);
 /// Maven fails; nothing half-fetched stays.
 pub fn jars(artifacts: &[Artifact]) -> Result<PathBuf> {
     let (_, name, version) = artifacts[0];
-    let folder = paths::cache()
-        .join("jars")
-        .join(format!("{name}-{version}"));
+    jars_of(&format!("{name}-{version}"), &pom_of(artifacts))
+}
+
+/// The folder `name` with the jars that a project depends on; fetched when it is not there.
+///
+/// # Errors
+/// As for [`jars`].
+pub fn jars_of(name: &str, project: &str) -> Result<PathBuf> {
+    let folder = paths::cache().join("jars").join(name);
     if folder.is_dir() {
         return Ok(folder);
     }
-    say(&format!("fetching {name} {version} by Maven"));
+    say(&format!("fetching {name} by Maven"));
     let half = folder.with_extension(format!("part{}", std::process::id()));
     std::fs::create_dir_all(&half).with_context(|| format!("cannot make {}", half.display()))?;
     let pom = half.join("pom.xml");
-    std::fs::write(&pom, pom_of(artifacts))?;
+    std::fs::write(&pom, project)?;
     let fetched = output(
         Command::new("mvn")
             .args(["-q", "-B", "-f"])
@@ -40,7 +46,7 @@ pub fn jars(artifacts: &[Artifact]) -> Result<PathBuf> {
     if let Err(error) = fetched {
         drop(std::fs::remove_dir_all(&half));
         return Err(error.context(format!(
-            "Maven cannot fetch {name} {version}; remedy: check the network, or the mirror in Maven's settings.xml"
+            "Maven cannot fetch {name}; remedy: check the network, or the mirror in Maven's settings.xml"
         )));
     }
     // Two of us may have fetched at once: the first one stays.

@@ -8,7 +8,7 @@ mod certificate;
 mod java;
 mod kafka;
 mod login;
-mod maven;
+pub mod maven;
 mod ports;
 mod state;
 #[cfg(test)]

@@ -60,7 +60,9 @@ pub fn check(tree: &Tree) -> Result<Vec<String>> {
         .iter()
         .filter(|f| f.path.ends_with("/Cargo.toml"))
     {
-        if !file.text.contains("[lints]\nworkspace = true") {
+        // What is a workspace of its own has no lints to take.
+        let apart = file.text.contains("\n[workspace]\n");
+        if !apart && !file.text.contains("[lints]\nworkspace = true") {
             found.push(format!(
                 "{}:1: take the workspace's lints: [lints] workspace = true",
                 file.path

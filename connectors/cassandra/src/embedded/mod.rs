@@ -13,4 +13,4 @@ mod tests;
 mod writer;
 
 pub use client::EmbeddedStore;
-pub use server::run;
+pub use server::{run, run_telling};

@@ -34,6 +34,19 @@ pub async fn run(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), StoreError> {
+    run_telling(dir, listener, shutdown, || ()).await
+}
+
+/// As [`run`], and calls `ready` when the folder is open and requests are taken.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_telling(
+    dir: &Path,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send,
+    ready: impl FnOnce() + Send,
+) -> Result<(), StoreError> {
     let serve_error = |problem: String| StoreError::Serve {
         dir: dir.display().to_string(),
         problem,
@@ -42,6 +55,7 @@ pub async fn run(
     let disk = Arc::new(disk);
     let (jobs, thread) = writer::start(disk.clone()).map_err(|e| serve_error(e.to_string()))?;
     let sweeper = tokio::spawn(sweep(jobs.clone()));
+    ready();
     let service = StoreServer::new(Door { disk, jobs })
         .max_decoding_message_size(MESSAGE)
         .max_encoding_message_size(MESSAGE);

@@ -14,7 +14,7 @@ use crate::value::Value;
 pub struct Key {
     /// The dotted name.
     pub name: &'static str,
-    /// `string`, `bool`, `int`, `number`, `positive`, `strings`, `map` or `any`.
+    /// `string`, `bool`, `int`, `count` (from 1), `natural` (from 0), `port`, `number`, `positive`, `strings`, `map` or `any`.
     pub kind: &'static str,
     /// Text of the default; empty when there is none.
     pub default: &'static str,
@@ -104,13 +104,35 @@ fn wrong_kind(key: &Key, value: &Value) -> Option<String> {
         // Ticks may be fractions of a second here; Storm allows whole ones only.
         ("int", _) if key.name == "topology.tick.tuple.freq.secs" => number.is_some(),
         ("int", _) => number.is_some_and(|n| n.fract() == 0.0),
+        ("count" | "natural" | "port", _) => {
+            let (least, most) = range(key.kind);
+            number.is_some_and(|n| n.fract() == 0.0 && (least..=most).contains(&n))
+        }
         ("number", _) => number.is_some(),
         ("positive", _) => number.is_some_and(|n| n >= 0.0),
         ("strings", v) => matches!(v, Value::List(_) | Value::Str(_)),
         ("map", v) => matches!(v, Value::Map(_)),
         _ => true,
     };
-    (!fits).then(|| format!("config {} = {value}: wanted {}", key.name, key.kind))
+    (!fits).then(|| {
+        let wanted = match key.kind {
+            "count" | "natural" | "port" => {
+                let (least, most) = range(key.kind);
+                format!("a whole number from {least} to {most}")
+            }
+            kind => kind.to_owned(),
+        };
+        format!("config {} = {value}: wanted {wanted}", key.name)
+    })
+}
+
+/// Least and most of a kind of whole numbers: Java's, as Storm has them; a port of -1 or 0 means none.
+fn range(kind: &str) -> (f64, f64) {
+    match kind {
+        "port" => (-1.0, 65_535.0),
+        "count" => (1.0, f64::from(i32::MAX)),
+        _ => (0.0, f64::from(i32::MAX)),
+    }
 }
 
 /// `; did you mean "x"?` for the nearest known name within two edits, else nothing.

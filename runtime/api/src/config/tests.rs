@@ -51,9 +51,32 @@ fn a_mistyped_key_gets_a_suggestion_and_a_foreign_one_is_kept() {
     assert!(
         found
             .iter()
-            .any(|m| m.contains("topology.workers = two: wanted int")),
+            .any(|m| m
+                .contains("topology.workers = two: wanted a whole number from 1 to 2147483647")),
         "{found:?}"
     );
+}
+
+#[test]
+fn a_number_out_of_range_is_refused_with_the_range() {
+    for (key, wrong, right) in [
+        ("topology.workers", -1, 1),
+        ("topology.workers", 99_999_999_999_i64, 64),
+        ("topology.max.spout.pending", 0, 1),
+        ("topology.message.timeout.secs", -1, 30),
+        ("topology.acker.executors", -1, 0),
+        ("nimbus.grpc.port", 70_000, 6_629),
+    ] {
+        let mut conf = Config::new();
+        conf.set(key, wrong);
+        let found = keys::mistakes(&conf);
+        assert!(
+            found.len() == 1 && found[0].contains("a whole number from"),
+            "{found:?}"
+        );
+        conf.set(key, right);
+        assert_eq!(keys::mistakes(&conf), [""; 0]);
+    }
 }
 
 #[test]

@@ -8,13 +8,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fulmar_api::TaskId;
+use fulmar_api::object::Object;
 use fulmar_api::value::{IntoValues, Value};
 
 use crate::batch::{Batch, Settle, Tracked};
 use crate::limits::FRAME_MOST;
+use crate::net::packed::{self, Packed};
 
-/// Version of this format; peers with another one are refused.
-pub const PROTOCOL: u32 = 1;
+/// Newest version of the exchange that this worker speaks: batches and settles are packed
+/// ([`packed`](super::packed)).
+pub const NEWEST: u32 = 3;
+
+/// Oldest one: batches and settles as they are written here. Two workers speak the newest that both
+/// know, so that a topology's workers may be replaced one by one.
+pub const OLDEST: u32 = 2;
 
 /// Lists and maps may be nested so deep: what is deeper is refused, so that a hostile frame cannot
 /// exhaust the stack.
@@ -25,8 +32,10 @@ const DEPTH_MOST: usize = 32;
 pub enum Frame {
     /// First on a connection, from the one who connects.
     Hello {
-        /// [`PROTOCOL`].
-        protocol: u32,
+        /// Oldest version that the sender speaks.
+        oldest: u32,
+        /// Newest version that the sender speaks.
+        newest: u32,
         /// Topology id.
         topology: String,
         /// Who connects.
@@ -42,9 +51,15 @@ pub enum Frame {
         incarnation: u64,
         /// Last number received.
         received: u64,
+        /// The version that both will speak.
+        protocol: u32,
     },
+    /// The other answer: why the sender is not spoken to.
+    Refused(String),
     /// Tuples.
     Batch(u64, Batch),
+    /// Tuples whose values have not been read yet.
+    Packed(u64, Packed),
     /// Settles for spouts of the receiver.
     Settles(u64, Vec<Settle>),
     /// Tuples of `task` that the receiver of this frame had sent were executed.
@@ -71,14 +86,16 @@ pub fn encode(frame: &Frame, out: &mut Vec<u8>) -> Result<(), NotAFrame> {
     out.extend([0; 4]);
     match frame {
         Frame::Hello {
-            protocol,
+            oldest,
+            newest,
             topology,
             from,
             to,
             epoch,
         } => {
             out.push(1);
-            out.extend(protocol.to_le_bytes());
+            out.extend(oldest.to_le_bytes());
+            out.extend(newest.to_le_bytes());
             out.extend(from.to_le_bytes());
             out.extend(to.to_le_bytes());
             out.extend(epoch.to_le_bytes());
@@ -87,21 +104,31 @@ pub fn encode(frame: &Frame, out: &mut Vec<u8>) -> Result<(), NotAFrame> {
         Frame::Welcome {
             incarnation,
             received,
+            protocol,
         } => {
             out.push(2);
             out.extend(incarnation.to_le_bytes());
             out.extend(received.to_le_bytes());
+            out.extend(protocol.to_le_bytes());
+        }
+        Frame::Refused(why) => {
+            out.push(12);
+            put_bytes(why.as_bytes(), out);
         }
         Frame::Batch(number, batch) => {
             out.push(3);
             out.extend(number.to_le_bytes());
             put_batch(batch, out);
         }
+        Frame::Packed(number, packed) => {
+            let mut batch = Batch::default();
+            packed.unpack(&mut batch)?;
+            out.truncate(start);
+            return packed::put_batch(*number, &batch, &mut Vec::new(), out);
+        }
         Frame::Settles(number, settles) => {
-            out.push(4);
-            out.extend(number.to_le_bytes());
-            out.extend((settles.len() as u32).to_le_bytes());
-            settles.iter().for_each(|s| put_settle(s, out));
+            out.truncate(start);
+            return encode_settles(*number, settles, out);
         }
         Frame::Credit(number, task, tuples) => {
             out.push(5);
@@ -116,6 +143,24 @@ pub fn encode(frame: &Frame, out: &mut Vec<u8>) -> Result<(), NotAFrame> {
         Frame::Ping => out.push(7),
         Frame::Goodbye => out.push(8),
     }
+    finish(start, out)
+}
+
+/// Appends the frame of some settles.
+///
+/// # Errors
+/// It would be larger than [`FRAME_MOST`]; `out` is as it was.
+pub fn encode_settles(number: u64, settles: &[Settle], out: &mut Vec<u8>) -> Result<(), NotAFrame> {
+    let start = out.len();
+    out.extend([0, 0, 0, 0, 4]);
+    out.extend(number.to_le_bytes());
+    out.extend((settles.len() as u32).to_le_bytes());
+    settles.iter().for_each(|s| put_settle(s, out));
+    finish(start, out)
+}
+
+/// Writes the length of the frame that begins at `start`, whose content is complete.
+pub(super) fn finish(start: usize, out: &mut Vec<u8>) -> Result<(), NotAFrame> {
     let length = out.len() - start - 4;
     if length > FRAME_MOST {
         out.truncate(start);
@@ -143,9 +188,11 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Frame, usize)>, NotAFrame> {
     let mut r = Reader(body);
     let frame = match r.u8()? {
         1 => {
-            let (protocol, from, to, epoch) = (r.u32()?, r.u64()?, r.u64()?, r.u64()?);
+            let (oldest, newest) = (r.u32()?, r.u32()?);
+            let (from, to, epoch) = (r.u64()?, r.u64()?, r.u64()?);
             Frame::Hello {
-                protocol,
+                oldest,
+                newest,
                 topology: r.text()?.to_owned(),
                 from,
                 to,
@@ -155,6 +202,7 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Frame, usize)>, NotAFrame> {
         2 => Frame::Welcome {
             incarnation: r.u64()?,
             received: r.u64()?,
+            protocol: r.u32()?,
         },
         3 => Frame::Batch(r.u64()?, r.batch()?),
         4 => {
@@ -168,6 +216,9 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Frame, usize)>, NotAFrame> {
         6 => Frame::Confirm(r.u64()?),
         7 => Frame::Ping,
         8 => Frame::Goodbye,
+        packed::BATCH => Frame::Packed(r.u64()?, Packed::read(&mut r)?),
+        packed::SETTLES => Frame::Settles(r.u64()?, packed::read_settles(&mut r)?),
+        12 => Frame::Refused(r.text()?.to_owned()),
         _ => return Err(NotAFrame("of an unknown kind")),
     };
     if !r.0.is_empty() {
@@ -196,6 +247,11 @@ fn put_batch(b: &Batch, out: &mut Vec<u8>) {
     out.extend((b.arity as u32).to_le_bytes());
     out.extend((b.len as u32).to_le_bytes());
     b.values.iter().for_each(|v| put_value(v, out));
+    put_anchors(b, out);
+}
+
+/// Appends the anchors of a batch, and where each tuple's end.
+pub(super) fn put_anchors(b: &Batch, out: &mut Vec<u8>) {
     out.extend((b.anchors.len() as u32).to_le_bytes());
     for a in &b.anchors {
         out.extend(a.root.to_le_bytes());
@@ -206,7 +262,8 @@ fn put_batch(b: &Batch, out: &mut Vec<u8>) {
     b.ends.iter().for_each(|e| out.extend(e.to_le_bytes()));
 }
 
-fn put_value(value: &Value, out: &mut Vec<u8>) {
+/// Appends a value with its tag.
+pub(super) fn put_value(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.push(0),
         Value::Bool(false) => out.push(1),
@@ -240,39 +297,44 @@ fn put_value(value: &Value, out: &mut Vec<u8>) {
                 put_value(e, out);
             }
         }
+        Value::Object(v) => {
+            out.push(9);
+            put_bytes(v.name().as_bytes(), out);
+            put_bytes(v.json(), out);
+        }
     }
 }
 
 /// Reads from bytes that may lie.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub &'a [u8]);
 
-const SHORT: NotAFrame = NotAFrame("shorter than its content");
+pub(super) const SHORT: NotAFrame = NotAFrame("shorter than its content");
 
 impl<'a> Reader<'a> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], NotAFrame> {
+    pub fn take<const N: usize>(&mut self) -> Result<[u8; N], NotAFrame> {
         let (head, rest) = self.0.split_first_chunk::<N>().ok_or(SHORT)?;
         self.0 = rest;
         Ok(*head)
     }
 
-    fn u8(&mut self) -> Result<u8, NotAFrame> {
+    pub fn u8(&mut self) -> Result<u8, NotAFrame> {
         Ok(self.take::<1>()?[0])
     }
 
-    fn u32(&mut self) -> Result<u32, NotAFrame> {
+    pub fn u32(&mut self) -> Result<u32, NotAFrame> {
         Ok(u32::from_le_bytes(self.take()?))
     }
 
-    fn i32(&mut self) -> Result<i32, NotAFrame> {
+    pub fn i32(&mut self) -> Result<i32, NotAFrame> {
         Ok(i32::from_le_bytes(self.take()?))
     }
 
-    fn u64(&mut self) -> Result<u64, NotAFrame> {
+    pub fn u64(&mut self) -> Result<u64, NotAFrame> {
         Ok(u64::from_le_bytes(self.take()?))
     }
 
     /// A number of things of at least `least` bytes each: never more than fit into what is left.
-    fn count(&mut self, least: usize) -> Result<usize, NotAFrame> {
+    pub fn count(&mut self, least: usize) -> Result<usize, NotAFrame> {
         let n = self.u32()? as usize;
         if n.saturating_mul(least) > self.0.len() {
             Err(SHORT)
@@ -315,6 +377,22 @@ impl<'a> Reader<'a> {
         for _ in 0..arity * len {
             self.value_in_place(&mut values)?;
         }
+        let (anchors, ends) = self.anchors(len)?;
+        Ok(Batch {
+            origin: 0,
+            edge,
+            from,
+            to,
+            arity,
+            len,
+            values,
+            anchors,
+            ends,
+        })
+    }
+
+    /// The anchors of so many tuples, and where each tuple's end.
+    pub fn anchors(&mut self, len: usize) -> Result<(Vec<Tracked>, Vec<u32>), NotAFrame> {
         let n = self.count(20)?;
         let mut anchors = Vec::with_capacity(n);
         for _ in 0..n {
@@ -332,22 +410,20 @@ impl<'a> Reader<'a> {
         if !regular && !rising {
             return Err(NotAFrame("anchors that do not fit the tuples"));
         }
-        Ok(Batch {
-            origin: 0,
-            edge,
-            from,
-            to,
-            arity,
-            len,
-            values,
-            anchors,
-            ends,
-        })
+        Ok((anchors, ends))
+    }
+
+    /// The next so many bytes.
+    #[inline]
+    pub fn slice(&mut self, n: usize) -> Result<&'a [u8], NotAFrame> {
+        let (head, rest) = self.0.split_at_checked(n).ok_or(SHORT)?;
+        self.0 = rest;
+        Ok(head)
     }
 
     /// Reads a value to where it stays: the usual kinds are not made elsewhere and moved.
     #[inline]
-    fn value_in_place(&mut self, out: &mut Vec<Value>) -> Result<(), NotAFrame> {
+    pub fn value_in_place(&mut self, out: &mut Vec<Value>) -> Result<(), NotAFrame> {
         match self.0.first() {
             Some(3) => {
                 self.u8()?;
@@ -394,129 +470,11 @@ impl<'a> Reader<'a> {
                 }
                 Value::Map(Arc::new(map))
             }
+            9 => Value::Object(Object::received(self.text()?, self.bytes()?)),
             _ => return Err(NotAFrame("a value of an unknown kind")),
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::Bool),
-            any::<i64>().prop_map(Value::Int),
-            (-1e9..1e9).prop_map(Value::Float),
-            ".{0,40}".prop_map(Value::from),
-            prop::collection::vec(any::<u8>(), 0..40).prop_map(|b| Value::Bytes(b.into())),
-        ];
-        leaf.prop_recursive(3, 20, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(|l| Value::List(l.into())),
-                prop::collection::btree_map("[a-z]{1,5}", inner, 0..4).prop_map(|m| Value::Map(
-                    Arc::new(m.into_iter().map(|(k, v)| (k.into(), v)).collect())
-                )),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn a_batch_comes_back(
-            rows in prop::collection::vec((prop::collection::vec(value(), 3), 0_usize..3), 1..20)
-        ) {
-            let mut batch = Batch::default();
-            batch.reset(4, 5, 6, 3);
-            for (row, anchors) in rows {
-                batch.values.extend(row);
-                let anchors: Vec<_> =
-                    (0..anchors).map(|i| Tracked { root: i as u64, spout_task: 1, edge: 9 }).collect();
-                batch.end_tuple(&anchors);
-            }
-            let mut bytes = Vec::new();
-            encode(&Frame::Batch(17, batch), &mut bytes).unwrap();
-            prop_assert!(decode(&bytes[..bytes.len() - 1]).unwrap().is_none());
-            let (frame, used) = decode(&bytes).unwrap().unwrap();
-            prop_assert_eq!(used, bytes.len());
-            let mut again = Vec::new();
-            encode(&frame, &mut again).unwrap();
-            prop_assert_eq!(again, bytes);
-        }
-
-        #[test]
-        fn no_bytes_can_hurt(mut bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0_u8..9) {
-            let length = bytes.len() as u32;
-            bytes.splice(0..0, (length + 1).to_le_bytes().into_iter().chain([kind]));
-            let _ = decode(&bytes);
-        }
-
-        #[test]
-        fn a_damaged_frame_is_refused_or_read_but_never_worse(
-            at in any::<prop::sample::Index>(), with in any::<u8>()
-        ) {
-            let mut batch = Batch::default();
-            batch.reset(1, 2, 3, 2);
-            for i in 0..10_i64 {
-                batch.values.extend([Value::Int(i), Value::from("some text")]);
-                batch.end_tuple(&[Tracked { root: 1, spout_task: 1, edge: 2 }]);
-            }
-            let mut bytes = Vec::new();
-            encode(&Frame::Batch(1, batch), &mut bytes).unwrap();
-            let at = at.index(bytes.len());
-            bytes[at] = with;
-            if let Ok(Some((Frame::Batch(_, b), _))) = decode(&bytes) {
-                for i in 0..b.len {
-                    prop_assert_eq!(b.values_of(i).len(), b.arity);
-                    b.anchors_of(i);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_length_above_the_limit_is_refused_before_it_is_awaited() {
-        assert!(decode(&u32::MAX.to_le_bytes()).is_err());
-    }
-
-    #[test]
-    fn every_other_frame_comes_back() {
-        let settle = Settle {
-            spout_task: 7,
-            root: 1 << 60,
-            value: 3,
-            touched: 5,
-            ok: true,
-        };
-        let (topology, to) = ("word-count-1-5".to_owned(), 9);
-        let frames = [
-            Frame::Hello {
-                protocol: PROTOCOL,
-                topology,
-                from: 8,
-                to,
-                epoch: 2,
-            },
-            Frame::Welcome {
-                incarnation: 9,
-                received: 4,
-            },
-            Frame::Settles(5, vec![settle; 3]),
-            Frame::Credit(6, 3, 256),
-            Frame::Confirm(6),
-            Frame::Ping,
-            Frame::Goodbye,
-        ];
-        for frame in frames {
-            let mut bytes = Vec::new();
-            encode(&frame, &mut bytes).unwrap();
-            let (again, used) = decode(&bytes).unwrap().unwrap();
-            assert_eq!(
-                (format!("{again:?}"), used),
-                (format!("{frame:?}"), bytes.len())
-            );
-        }
-    }
-}
+pub(crate) mod tests;

@@ -4,16 +4,18 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use fulmar_api::TaskId;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::frame::{self, Frame, PROTOCOL};
-use super::link::Frames;
+use super::frame::{self, Frame, OLDEST};
+use super::link::{Frames, send_all};
+use super::packed::Packed;
+use super::tls::{Read, Write};
 use super::{Heard, Net};
 use crate::batch::Batch;
-use crate::limits::{PEER_SILENT_MS, PING_MS};
+use crate::limits::{CONFIRM_BYTES, CONFIRM_MS, PEER_SILENT_MS, PING_MS};
 use crate::shared::{Msg, Remote, lock};
 
 /// Bytes read at once.
@@ -42,13 +44,18 @@ pub async fn listen(net: Arc<Net>, listener: TcpListener) {
 
 async fn serve(net: &Net, stream: TcpStream) -> Result<(), String> {
     let _ = stream.set_nodelay(true);
-    let (read, mut write) = stream.into_split();
+    let silent = Duration::from_millis(PEER_SILENT_MS);
+    let (read, mut write) = timeout(silent, net.tls.accept(stream))
+        .await
+        .map_err(|e| e.to_string())?
+        .map_err(|e| e.to_string())?;
     let mut frames = Frames {
         read,
         bytes: Vec::new(),
     };
     let Frame::Hello {
-        protocol,
+        oldest,
+        newest,
         topology,
         from,
         to,
@@ -57,13 +64,23 @@ async fn serve(net: &Net, stream: TcpStream) -> Result<(), String> {
     else {
         return Err("does not begin with a hello".to_owned());
     };
-    if protocol != PROTOCOL || topology != net.topology {
-        return Err(format!(
-            "speaks protocol {protocol} for topology {topology}"
-        ));
+    let protocol = newest.min(net.newest);
+    if protocol < oldest.max(OLDEST) || topology != net.topology {
+        let why = format!(
+            "speaks versions {oldest} to {newest} of the exchange for topology {topology}; here it is {OLDEST} to {} for {}: \
+             submit the topology anew, so that its workers run programs of neighbouring versions",
+            net.newest, net.topology
+        );
+        tracing::warn!(peer = from, why, "a worker is not spoken to");
+        let mut bytes = Vec::new();
+        frame::encode(&Frame::Refused(why.clone()), &mut bytes).map_err(|e| e.to_string())?;
+        send_all(&mut write, &bytes)
+            .await
+            .map_err(|e| e.to_string())?;
+        return Err(why);
     }
     let heard = net.heard.entry(from).or_default().clone();
-    let received = {
+    let (received, connection) = {
         let mut heard = lock(&heard);
         if heard.epoch < epoch {
             // It gave this worker up: its settles and credit of before are gone.
@@ -71,62 +88,70 @@ async fn serve(net: &Net, stream: TcpStream) -> Result<(), String> {
             net.forget(from);
             net.found(from);
         }
-        heard.received
+        heard.connection += 1;
+        heard.goodbye = false;
+        (heard.received, heard.connection)
     };
     let welcome = Frame::Welcome {
         incarnation: net.incarnation,
         received,
+        protocol,
     };
     let mut bytes = Vec::new();
     frame::encode(&welcome, &mut bytes).map_err(|e| e.to_string())?;
-    write.write_all(&bytes).await.map_err(|e| e.to_string())?;
+    send_all(&mut write, &bytes)
+        .await
+        .map_err(|e| e.to_string())?;
     if to != net.incarnation {
         return Err(format!("looks for incarnation {to}"));
     }
     let Frames { read, bytes } = frames;
-    take_in(net, from, &heard, read, bytes, write).await
+    take_in(net, from, (&heard, connection), read, bytes, write).await
 }
 
 async fn take_in(
     net: &Net,
     from: u64,
-    heard: &Mutex<Heard>,
-    mut read: OwnedReadHalf,
+    (heard, connection): (&Mutex<Heard>, u64),
+    mut read: Read,
     mut bytes: Vec<u8>,
-    mut write: OwnedWriteHalf,
+    mut write: Write,
 ) -> Result<(), String> {
     let mut ping = interval(Duration::from_millis(PING_MS));
     ping.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let silent = Duration::from_millis(PEER_SILENT_MS);
-    let mut answer = Vec::new();
+    let mut confirms = Confirms::default();
     loop {
         let mut at = 0;
-        let mut newest = None;
         while let Some((frame, used)) = frame::decode(&bytes[at..]).map_err(|e| e.to_string())? {
             at += used;
             if let Frame::Goodbye = frame {
+                lock(heard).goodbye = true;
                 return Ok(());
             }
             if let Some(number) = number_of(&frame) {
                 let fresh = {
                     let mut heard = lock(heard);
+                    if heard.connection != connection {
+                        return Err("it has connected anew".to_owned());
+                    }
                     let fresh = number > heard.received;
                     heard.received = heard.received.max(number);
                     fresh
                 };
-                newest = Some(number);
+                confirms.add(number);
                 if fresh {
                     handle(net, from, frame);
                 }
             }
         }
+        confirms.bytes += at;
         bytes.drain(..at);
-        if let Some(number) = newest {
-            answer.clear();
-            frame::encode(&Frame::Confirm(number), &mut answer).map_err(|e| e.to_string())?;
-            write.write_all(&answer).await.map_err(|e| e.to_string())?;
+        if confirms.bytes >= CONFIRM_BYTES {
+            confirms.send(&mut write).await?;
         }
         bytes.reserve(READ);
+        let due = confirms.due;
         tokio::select! {
             n = timeout(silent, read.read_buf(&mut bytes)) => match n {
                 Ok(Ok(0)) => return Err("closed".to_owned()),
@@ -134,18 +159,47 @@ async fn take_in(
                 Ok(Err(e)) => return Err(e.to_string()),
                 Err(_) => return Err("silent for a second".to_owned()),
             },
+            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                confirms.send(&mut write).await?;
+            }
             _ = ping.tick() => {
-                answer.clear();
-                frame::encode(&Frame::Ping, &mut answer).map_err(|e| e.to_string())?;
-                write.write_all(&answer).await.map_err(|e| e.to_string())?;
+                let mut ping = Vec::new();
+                frame::encode(&Frame::Ping, &mut ping).map_err(|e| e.to_string())?;
+                send_all(&mut write, &ping).await.map_err(|e| e.to_string())?;
             }
         }
     }
 }
 
+/// What has arrived and is not confirmed yet: each confirmation is a call of the kernel, and wakes the
+/// sender.
+#[derive(Default)]
+struct Confirms {
+    newest: u64,
+    bytes: usize,
+    due: Option<Instant>,
+}
+
+impl Confirms {
+    fn add(&mut self, number: u64) {
+        self.newest = self.newest.max(number);
+        let due = || Instant::now() + Duration::from_millis(CONFIRM_MS);
+        self.due.get_or_insert_with(due);
+    }
+
+    async fn send(&mut self, write: &mut Write) -> Result<(), String> {
+        (self.bytes, self.due) = (0, None);
+        let mut bytes = Vec::new();
+        frame::encode(&Frame::Confirm(self.newest), &mut bytes).map_err(|e| e.to_string())?;
+        send_all(write, &bytes).await.map_err(|e| e.to_string())
+    }
+}
+
 fn number_of(frame: &Frame) -> Option<u64> {
     match frame {
-        Frame::Batch(n, _) | Frame::Settles(n, _) | Frame::Credit(n, ..) => Some(*n),
+        Frame::Batch(n, _) | Frame::Packed(n, _) | Frame::Settles(n, _) | Frame::Credit(n, ..) => {
+            Some(*n)
+        }
         _ => None,
     }
 }
@@ -156,7 +210,14 @@ fn handle(net: &Net, from: u64, frame: Frame) {
             batch.origin = from;
             tuples(net, batch);
         }
-        Frame::Settles(_, settles) => net.route(settles),
+        Frame::Packed(_, mut packed) => {
+            packed.origin = from;
+            packed_tuples(net, packed);
+        }
+        Frame::Settles(_, settles) => {
+            net.route(settles);
+            net.flush();
+        }
         // Credit of an owner of before is no credit.
         Frame::Credit(_, task, tuples) if net.owner(task) == from => {
             net.shared.unqueue(task, tuples as usize);
@@ -166,16 +227,42 @@ fn handle(net: &Net, from: u64, frame: Frame) {
 }
 
 fn tuples(net: &Net, batch: Batch) {
-    let plan = &net.shared.plan;
-    let known = plan
-        .edges
-        .get(batch.edge as usize)
-        .is_some_and(|e| e.targets.contains(&batch.to));
-    let (to, origin, len) = (batch.to, batch.origin, batch.len);
-    let Some(core) = net.shared.core(to).filter(|_| known) else {
-        net.fail(&batch, "misrouted");
-        return net.consumed(to, origin, len);
-    };
-    net.shared.queued[to as usize].fetch_add(len, Ordering::Relaxed);
-    net.shared.cores[core].send(Msg::Batch(batch));
+    let (to, len) = (batch.to, batch.len);
+    match core_for(net, batch.edge, to) {
+        Some(core) => {
+            net.shared.queued[to as usize].fetch_add(len, Ordering::Relaxed);
+            net.shared.cores[core].send(Msg::Batch(batch));
+        }
+        None => misrouted(net, &batch),
+    }
+}
+
+fn packed_tuples(net: &Net, packed: Packed) {
+    let (to, len) = (packed.to, packed.len);
+    match core_for(net, packed.edge, to) {
+        Some(core) => {
+            net.shared.queued[to as usize].fetch_add(len, Ordering::Relaxed);
+            net.shared.cores[core].send(Msg::Packed(Box::new(packed)));
+        }
+        None => {
+            let mut batch = Batch::default();
+            match packed.unpack(&mut batch) {
+                Ok(()) => misrouted(net, &batch),
+                Err(error) => net.shared.malformed(&packed, &error),
+            }
+        }
+    }
+}
+
+/// The core of a task that listens to the edge, if it is here.
+fn core_for(net: &Net, edge: u32, to: TaskId) -> Option<usize> {
+    let edge = net.shared.plan.edges.get(edge as usize)?;
+    let known = edge.targets.contains(&to);
+    net.shared.core(to).filter(|_| known)
+}
+
+fn misrouted(net: &Net, batch: &Batch) {
+    net.fail(batch, "misrouted");
+    net.consumed(batch.to, batch.origin, batch.len);
+    net.flush();
 }

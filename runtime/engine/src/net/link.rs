@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout};
 
-use super::frame::{self, Frame, PROTOCOL};
+use super::frame::{self, Frame, OLDEST};
+use super::tls::{Read, Write};
 use super::{Net, Peer};
 use crate::limits::{PEER_SILENT_MS, PING_MS};
 use crate::shared::lock;
@@ -75,60 +75,98 @@ async fn session(net: &Net, peer: &Peer) -> End {
     };
     // Latency matters more than packets; a socket without it works too.
     let _ = stream.set_nodelay(true);
-    let (read, mut write) = stream.into_split();
+    let greeted = timeout(SILENT, net.tls.connect(stream, &peer.address)).await;
+    let (read, mut write) = match greeted {
+        Ok(Ok(halves)) => halves,
+        // Who shows no certificate that is trusted here is somebody else.
+        Ok(Err(e)) if e.kind() == io::ErrorKind::InvalidData => return End::Gone(e.to_string()),
+        Ok(Err(e)) => return End::Cut(e.to_string()),
+        Err(_) => return End::Cut(SILENCE.to_owned()),
+    };
+    // From here on settles are kept for it. Those that were dropped until now belong to roots that were
+    // emitted before it hears of this epoch, and fail by that.
+    let again = peer.down.swap(false, Ordering::AcqRel);
     let epoch = peer.epoch.load(Ordering::Acquire);
+    let mut reader = Frames {
+        read,
+        bytes: Vec::new(),
+    };
+    if let Err(end) = greet(net, peer, epoch, &mut write, &mut reader).await {
+        if again {
+            net.give_up(peer);
+        }
+        return end;
+    }
+    if again {
+        tracing::info!(peer = peer.incarnation, "found a lost worker again");
+    }
+    net.found(peer.incarnation);
+    peer.connected.store(true, Ordering::Release);
+    tokio::select! {
+        end = send(peer, epoch, &mut write) => end,
+        end = hear(peer, &mut reader) => end,
+    }
+}
+
+/// Says hello and hears who is there and what it has.
+async fn greet(
+    net: &Net,
+    peer: &Peer,
+    epoch: u64,
+    write: &mut Write,
+    reader: &mut Frames,
+) -> Result<(), End> {
     let mut hello = Vec::new();
     let frame = Frame::Hello {
-        protocol: PROTOCOL,
+        oldest: OLDEST,
+        newest: net.newest,
         topology: net.topology.clone(),
         from: net.incarnation,
         to: peer.incarnation,
         epoch,
     };
     if frame::encode(&frame, &mut hello).is_err() {
-        return End::Gone("the topology's id is too long".to_owned());
+        return Err(End::Gone("the topology's id is too long".to_owned()));
     }
-    if let Err(e) = write.write_all(&hello).await {
-        return End::Cut(e.to_string());
-    }
-    let mut reader = Frames {
-        read,
-        bytes: Vec::new(),
-    };
-    match reader.next().await {
-        Ok(Frame::Welcome {
+    let sent = send_all(write, &hello).await;
+    sent.map_err(|e| End::Cut(e.to_string()))?;
+    match reader.next().await.map_err(End::Cut)? {
+        Frame::Welcome {
             incarnation,
             received,
-        }) if incarnation == peer.incarnation => {
-            lock(&peer.out).rewind(received);
+            protocol,
+        } if incarnation == peer.incarnation => {
+            let mut out = lock(&peer.out);
+            out.rewind(received);
+            out.speak(protocol);
+            Ok(())
         }
-        Ok(Frame::Welcome { incarnation, .. }) => {
-            return End::Gone(format!("incarnation {incarnation} answers there"));
+        Frame::Welcome { incarnation, .. } => {
+            let who = format!("incarnation {incarnation} answers there");
+            Err(End::Gone(who))
         }
-        Ok(_) => return End::Gone("answers with what is no welcome".to_owned()),
-        Err(e) => return End::Cut(e),
-    }
-    if peer.down.swap(false, Ordering::AcqRel) {
-        tracing::info!(peer = peer.incarnation, "found a lost worker again");
-    }
-    net.found(peer.incarnation);
-    peer.connected.store(true, Ordering::Release);
-    tokio::select! {
-        end = send(peer, &mut write) => end,
-        end = hear(peer, &mut reader) => end,
+        Frame::Refused(why) => Err(End::Gone(why)),
+        _ => Err(End::Gone("answers with what is no welcome".to_owned())),
     }
 }
 
-async fn send(peer: &Peer, write: &mut OwnedWriteHalf) -> End {
-    let mut bytes = Vec::with_capacity(WRITE);
+async fn send(peer: &Peer, epoch: u64, write: &mut Write) -> End {
+    let (mut frames, mut bytes) = (Vec::new(), Vec::with_capacity(2 * WRITE));
     loop {
+        if peer.epoch.load(Ordering::Acquire) != epoch {
+            return End::Cut("it was given up".to_owned());
+        }
         bytes.clear();
-        lock(&peer.out).take(WRITE, &mut bytes);
+        // Under the lock only handles are taken: cores wait for it.
+        lock(&peer.out).take(WRITE, &mut frames);
+        for frame in frames.drain(..) {
+            bytes.extend_from_slice(&frame);
+        }
         if bytes.is_empty() {
             if peer.closed.load(Ordering::Acquire) {
                 let mut goodbye = Vec::new();
                 let _ = frame::encode(&Frame::Goodbye, &mut goodbye);
-                let _ = write.write_all(&goodbye).await;
+                let _ = send_all(write, &goodbye).await;
                 let _ = write.shutdown().await;
                 return End::Closed;
             }
@@ -137,10 +175,19 @@ async fn send(peer: &Peer, write: &mut OwnedWriteHalf) -> End {
             }
             let _ = frame::encode(&Frame::Ping, &mut bytes);
         }
-        if let Err(e) = write.write_all(&bytes).await {
+        if let Err(e) = send_all(write, &bytes).await {
             return End::Cut(e.to_string());
         }
+        if bytes.capacity() > 8 * WRITE {
+            bytes = Vec::with_capacity(2 * WRITE);
+        }
     }
+}
+
+/// Writes, and leaves nothing in TLS's buffers.
+pub async fn send_all(write: &mut Write, bytes: &[u8]) -> io::Result<()> {
+    write.write_all(bytes).await?;
+    write.flush().await
 }
 
 async fn hear(peer: &Peer, reader: &mut Frames) -> End {
@@ -156,7 +203,7 @@ async fn hear(peer: &Peer, reader: &mut Frames) -> End {
 /// Frames read from a socket; a second of silence is an error.
 pub struct Frames {
     /// The socket.
-    pub read: OwnedReadHalf,
+    pub read: Read,
     /// Bytes of frames that are not complete.
     pub bytes: Vec<u8>,
 }

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fulmar_api::{
@@ -10,7 +10,7 @@ use fulmar_api::{
     SpoutCollector, Topology, TopologyBuilder, Tuple,
 };
 
-use super::Net;
+use super::{Net, frame};
 use crate::outbox::Placement;
 use crate::worker::bit_of;
 use crate::{Worker, WorkerOptions};
@@ -20,6 +20,8 @@ struct Seen {
     executed: AtomicUsize,
     acked: AtomicUsize,
     failed: AtomicUsize,
+    /// Of these, because a worker was lost.
+    lost: AtomicUsize,
 }
 
 struct Numbers(i64, i64, Arc<Seen>);
@@ -43,7 +45,9 @@ impl Spout for Numbers {
         Ok(())
     }
 
-    fn fail(&mut self, _: MessageId, _: FailReason) -> Result<()> {
+    fn fail(&mut self, _: MessageId, why: FailReason) -> Result<()> {
+        let lost = usize::from(why == FailReason::WorkerLost);
+        self.2.lost.fetch_add(lost, Ordering::Relaxed);
         self.2.failed.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -80,6 +84,16 @@ fn worker(
     incarnation: u64,
     handle: &tokio::runtime::Handle,
 ) -> (Worker, Arc<Net>, String) {
+    speaking(frame::NEWEST, topology, incarnation, handle)
+}
+
+/// The same, of a program that knows no newer version of the exchange.
+fn speaking(
+    newest: u32,
+    topology: Topology,
+    incarnation: u64,
+    handle: &tokio::runtime::Handle,
+) -> (Worker, Arc<Net>, String) {
     let options = WorkerOptions {
         cores: 1,
         topology_id: "parted-1".to_owned(),
@@ -90,12 +104,13 @@ fn worker(
     let worker = Worker::start(topology, options).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let net = Net::start(
+    let net = Net::start_speaking(
         handle,
         listener,
         worker.shared().clone(),
         "parted-1".to_owned(),
         incarnation,
+        newest,
     );
     (worker, net.unwrap(), address)
 }
@@ -219,6 +234,23 @@ fn credit_of_a_worker_that_no_assignment_named_yet_is_kept_for_it() {
     drop(pair);
 }
 
+#[test]
+fn a_peer_that_is_left_out_of_one_assignment_and_named_by_the_next_is_understood_again() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let pair = pair(40_000, &seen, false, [&one, &two]);
+    until("some acked", || seen.acked.load(Ordering::Relaxed) > 4_000);
+    let (owners, at_a) = (pair.owners.clone(), pair.address_of_a.clone());
+    for peers in [&[][..], &[(1, at_a)]] {
+        pair.net_b.place(owners.clone(), peers);
+    }
+    // Acks that were on their way, and credit, arrive by the new link.
+    until("acked", || seen.acked.load(Ordering::Relaxed) == 40_000);
+    until("credit", || {
+        (1..4).all(|t: usize| pair.a.shared().queued[t].load(Ordering::Relaxed) == 0)
+    });
+    drop(pair);
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -271,6 +303,41 @@ fn a_peer_that_dies_fails_at_once_what_it_held() {
 }
 
 #[test]
+fn a_loss_that_comes_with_an_assignment_which_no_longer_names_the_lost_one_fails_what_it_held() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let pair = pair(100, &seen, true, [&one, &two]);
+    until("executed", || seen.executed.load(Ordering::Relaxed) == 100);
+    // Another incarnation has its tasks already, as when a supervisor is quicker than the sockets.
+    let owners = pair.owners.iter().map(|o| if *o == 2 { 3 } else { *o });
+    pair.net_a.place(owners.collect(), &[]);
+    pair.net_a.declare_lost(&[2]);
+    until("failed", || seen.failed.load(Ordering::Relaxed) == 100);
+    // Not by their timeout.
+    assert_eq!(seen.lost.load(Ordering::Relaxed), 100);
+    drop((pair.a, pair.b));
+}
+
+#[test]
+fn who_said_goodbye_and_is_named_no_longer_is_not_lost_by_its_end() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let pair = pair(100, &seen, true, [&one, &two]);
+    until("executed", || seen.executed.load(Ordering::Relaxed) == 100);
+    two.block_on(pair.net_b.retire(Duration::from_secs(5)));
+    let heard = || {
+        pair.net_a
+            .heard
+            .get(&2)
+            .is_some_and(|h| h.lock().unwrap().goodbye)
+    };
+    until("its goodbye", heard);
+    let owners = pair.owners.iter().map(|o| if *o == 2 { 3 } else { *o });
+    pair.net_a.place(owners.collect(), &[]);
+    pair.net_a.declare_lost(&[2]);
+    assert!(pair.net_a.take_lost().is_empty());
+    drop((pair.a, pair.b));
+}
+
+#[test]
 fn a_peer_that_says_goodbye_fails_nothing() {
     let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
     let pair = pair(100, &seen, false, [&one, &two]);
@@ -305,4 +372,132 @@ fn without_an_owner_tuples_fail_at_once() {
     until("failed", || seen.failed.load(Ordering::Relaxed) == 10);
     let dropped: u64 = a.shared().dropped.iter().map(|d| *d.value()).sum();
     assert_eq!(dropped, 10);
+}
+
+/// Keeps what comes, sends it on, and acks all of it when the gate is open.
+struct Gate {
+    kept: Vec<AckToken>,
+    open: Arc<AtomicBool>,
+    seen: Arc<AtomicUsize>,
+    sends: bool,
+}
+
+impl Bolt for Gate {
+    fn outputs(&self) -> Outputs {
+        Outputs::fields(["n"])
+    }
+
+    fn execute(&mut self, input: &Tuple<'_>, out: &mut BoltCollector<'_>) -> Result<()> {
+        if input.is_tick() {
+            if self.open.load(Ordering::Acquire) {
+                self.kept.drain(..).for_each(|t| out.ack_token(t));
+                self.seen.store(0, Ordering::Release);
+            }
+            return Ok(());
+        }
+        let mut token = out.keep(input);
+        if self.sends {
+            out.emit(&mut token, [input.int("n")?])?;
+        }
+        self.kept.push(token);
+        self.seen.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// The near bolt's tokens know that the far worker was touched, its spout does not yet; the far worker
+/// declares the near one lost, drops its acks, and finds it again: the spout must be told by the epoch.
+#[test]
+fn acks_that_were_dropped_for_a_peer_that_is_found_again_fail_their_roots() {
+    const N: usize = 100;
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let gates: [(Arc<AtomicBool>, Arc<AtomicUsize>); 2] = Default::default();
+    let make = || {
+        let mut builder = TopologyBuilder::new("parted");
+        // Nothing may be saved by its timeout.
+        builder.conf("topology.message.timeout.secs", 3_600_i64);
+        let spout = seen.clone();
+        builder.spout("numbers", move || Numbers(0, N as i64, spout.clone()));
+        for (i, (name, from)) in [("near", "numbers"), ("far", "near")]
+            .into_iter()
+            .enumerate()
+        {
+            let (open, seen) = gates[i].clone();
+            let gate = move || Gate {
+                kept: Vec::new(),
+                open: open.clone(),
+                seen: seen.clone(),
+                sends: i == 0,
+            };
+            let bolt = builder.bolt(name, gate);
+            bolt.tick(Duration::from_millis(2)).shuffle(from);
+        }
+        builder.build().unwrap()
+    };
+    let (mut a, net_a, at_a) = worker(make(), 1, one.handle());
+    let (mut b, net_b, at_b) = worker(make(), 2, two.handle());
+    let components = &a.shared().plan.spec.components;
+    let far = components.iter().position(|c| c.id == "far").unwrap();
+    let mut owners = vec![0, 2, 2, 2];
+    owners[a.shared().plan.spec.task_ranges()[far].0 as usize] = 1;
+    let peers = [(1, at_a), (2, at_b)];
+    place(&mut a, &net_a, 1, &owners, &peers);
+    place(&mut b, &net_b, 2, &owners, &peers);
+    until("linked", || net_a.connected() && net_b.connected());
+    b.set_active(true);
+    let waiting = |i: usize| gates[i].1.load(Ordering::Acquire);
+    until("far", || waiting(1) == N);
+
+    net_a.declare_lost(&[2]);
+    gates[1].0.store(true, Ordering::Release);
+    until("acked by the far bolt", || waiting(1) == 0);
+    until("found again", || net_a.connected());
+    gates[0].0.store(true, Ordering::Release);
+    until("each told", || {
+        seen.failed.load(Ordering::Relaxed) + seen.acked.load(Ordering::Relaxed) == N
+    });
+    assert!(net_a.take_lost().contains(&2));
+    drop((a, b));
+}
+
+mod misbehave;
+mod objects;
+mod tls;
+
+#[test]
+fn workers_of_neighbouring_versions_understand_each_other() {
+    for versions in [
+        (frame::OLDEST, frame::NEWEST),
+        (frame::NEWEST, frame::OLDEST),
+    ] {
+        let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+        let make = || topology(20_000, &seen, false);
+        let (mut a, net_a, at_a) = speaking(versions.0, make(), 1, one.handle());
+        let (mut b, net_b, at_b) = speaking(versions.1, make(), 2, two.handle());
+        let components = &a.shared().plan.spec.components;
+        let numbers = components.iter().position(|c| c.id == "numbers").unwrap();
+        let mut owners = vec![0, 2, 2, 2];
+        owners[a.shared().plan.spec.task_ranges()[numbers].0 as usize] = 1;
+        let peers = [(1, at_a), (2, at_b)];
+        place(&mut b, &net_b, 2, &owners, &peers);
+        place(&mut a, &net_a, 1, &owners, &peers);
+        until("linked", || net_a.connected() && net_b.connected());
+        a.set_active(true);
+        until("acked", || seen.acked.load(Ordering::Relaxed) == 20_000);
+        assert_eq!(seen.failed.load(Ordering::Relaxed), 0);
+    }
+}
+
+#[test]
+fn a_version_that_is_too_old_is_refused_and_its_worker_lost() {
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let make = || topology(10, &seen, false);
+    let (a, net_a, at_a) = speaking(frame::OLDEST - 1, make(), 1, one.handle());
+    let (b, net_b, at_b) = worker(make(), 2, two.handle());
+    let peers = [(1, at_a), (2, at_b)];
+    net_a.place(vec![0, 2, 2, 1], &peers);
+    net_b.place(vec![0, 2, 2, 1], &peers);
+    until("refused", || net_b.take_lost() == [1]);
+    assert!(!net_a.connected());
+    drop((a, b));
 }

@@ -47,6 +47,8 @@ impl Task {
             input: &mut self.entries,
             state: InputState::Open,
             fused: call.fused,
+            counts: &mut self.inputs,
+            slot: call.slot,
         };
         let tuple = Tuple::new(call.source, call.from, values);
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -54,7 +56,7 @@ impl Task {
         }));
         let state = out.state;
         if let (InputState::Acked, Ok(Ok(()))) = (state, &result) {
-            counts.acked += 1;
+            self.inputs[call.slot].acked += 1;
             if !call.fused {
                 for e in self.entries.drain(..) {
                     reach.turn.settle(settle_of(&e, true));
@@ -65,6 +67,13 @@ impl Task {
         }
         if let Some(started) = timed {
             self.inputs[call.slot].sample(started.elapsed(), &mut self.window.busy);
+        }
+    }
+
+    /// An input that was kept was settled from another thread.
+    pub(crate) fn count_settled(&mut self, slot: usize, ok: bool) {
+        if let Some(counts) = self.inputs.get_mut(slot) {
+            counts.settled(ok);
         }
     }
 
@@ -220,6 +229,8 @@ impl Task {
             input: &mut self.entries,
             state: InputState::Kept,
             fused: false,
+            counts: &mut self.inputs,
+            slot: 0,
         };
         let result = catch_unwind(AssertUnwindSafe(|| {
             bolt.woken(&mut BoltCollector::new(&mut out))

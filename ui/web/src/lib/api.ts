@@ -10,7 +10,7 @@ export interface Supervisor {
 }
 export interface TopologySummary {
   id: string; name: string; status: string; uptime_s: number; tasks: number; executors: number; workers: number;
-  health: 'ok' | 'degraded' | 'waiting'; health_reason: string; endures_losses: number;
+  health: 'ok' | 'degraded' | 'waiting' | 'errors'; health_reason: string; endures_losses: number;
 }
 export interface Cluster {
   now_ms: number; query: boolean;

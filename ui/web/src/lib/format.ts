@@ -53,8 +53,15 @@ export function moment(ms: number): string {
 const TIME = /\b1[6-9]\d{11}\b|\b2\d{12}\b/g;
 const UUID = /\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{8}([0-9a-f]{4})\b/g;
 
+/** Addresses of nodes by their ids, as the last answer of the cluster had them: people know machines by those. */
+const addresses = new Map<string, string>();
+export function know(nodes: { id: string; host: string; port: number }[]): void {
+  for (const n of nodes) addresses.set(n.id, `${n.host}:${n.port}`);
+}
+export const nodeName = (id: string): string => addresses.get(id) ?? short(id);
+
 /** Nimbus writes times as milliseconds since 1970 and nodes by their whole ids; people read the time of day, and short names. */
-export const readable = (text: string): string => text.replace(TIME, (ms) => clock(Number(ms))).replace(UUID, '$1…$2');
+export const readable = (text: string): string => text.replace(TIME, (ms) => clock(Number(ms))).replace(UUID, (id) => nodeName(id));
 
 /** Integers of the wire, in units for people. */
 export function measured(value: number, metric: string): string {

@@ -1,7 +1,8 @@
 // A termination warning as a story: what Nimbus wrote about one node, from the notice to drained.
 import type { Event } from './api';
 
-export interface Step { kind: string; title: string; time_ms: number | null; after_s: number | null; text: string }
+/** `passed`: not told itself (Nimbus was away, say), but a later one was. */
+export interface Step { kind: string; title: string; time_ms: number | null; after_s: number | null; text: string; passed: boolean }
 export interface Story { node: string; begun_ms: number; deadline_ms: number | null; steps: Step[]; done: boolean }
 
 /** The steps in their order, with what they are called here. Nimbus cordons a node with its notice. */
@@ -28,8 +29,9 @@ export function stories(events: Event[]): Story[] {
       const mine = own.filter((e) => e.kind === kind && (e.node === notice.node || e.node === ''));
       // The last of several topologies' moves is when the step was over.
       const e = kind === 'notice' ? notice : mine.at(-1);
-      return { kind, title, time_ms: e?.time_ms ?? null, after_s: e ? (e.time_ms - notice.time_ms) / 1_000 : null, text: e?.text ?? '' };
+      return { kind, title, time_ms: e?.time_ms ?? null, after_s: e ? (e.time_ms - notice.time_ms) / 1_000 : null, text: e?.text ?? '', passed: false };
     });
+    for (const [i, step] of steps.entries()) step.passed = step.time_ms === null && steps.slice(i + 1).some((s) => s.time_ms !== null);
     const deadline = /\b\d{13}\b/.exec(notice.text);
     found.push({ node: notice.node, begun_ms: notice.time_ms, deadline_ms: deadline ? Number(deadline[0]) : null, steps, done: end >= 0 });
   }

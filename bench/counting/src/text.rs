@@ -2,6 +2,7 @@
 //!
 //! The same numbers make the same text everywhere, so that peers can be given the same file.
 
+use std::path::Path;
 use std::sync::Arc;
 
 const WORDS: usize = 10_000;
@@ -28,6 +29,15 @@ pub fn lines() -> Arc<[String]> {
     };
     let line = |_| (0..PER_LINE).map(|_| draw()).collect::<Vec<_>>().join(" ");
     (0..LINES).map(line).collect()
+}
+
+/// The lines of a file.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read(path: &Path) -> std::io::Result<Arc<[String]>> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 /// A word of 4 to 12 letters, different for each number.

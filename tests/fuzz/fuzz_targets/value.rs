@@ -1,0 +1,7 @@
+//! Fuzz target: one value, as it stands in a frame.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::value(bytes));
