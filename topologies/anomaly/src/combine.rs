@@ -3,11 +3,10 @@
 //! Only where an organisation's aggregates hold such a grouping (`ap+band+wlan`); a combination need not be a grouping of its
 //! own to be found. Pure: no clock, no I/O, no async.
 
-use rustc_hash::FxHashMap;
-
 use crate::attribute::Candidate;
 use crate::attribution::cube::Cube;
 use crate::attribution::of_amounts;
+use crate::attribution::order::Coder;
 
 /// Fewer leaves show nothing.
 const LEAST_LEAVES: usize = 12;
@@ -33,8 +32,7 @@ pub fn combine(org: &str, candidates: &[Candidate]) -> Vec<Combination> {
         return Vec::new();
     };
     let fields: Vec<&str> = grouping.split('+').collect();
-    let (mut values, mut cube) = (vec![Vec::<&str>::new(); fields.len()], Cube::default());
-    let mut known = vec![FxHashMap::<&str, u16>::default(); fields.len()];
+    let (mut coder, mut cube) = (Coder::of(fields.len()), Cube::default());
     let (mut observed, mut expected) = (Vec::new(), Vec::new());
     cube.codes = vec![Vec::new(); fields.len()];
     for c in candidates.iter().filter(|c| c.grouping == grouping) {
@@ -46,18 +44,16 @@ pub fn combine(org: &str, candidates: &[Candidate]) -> Vec<Combination> {
             continue;
         }
         for (dim, part) in parts.into_iter().enumerate() {
-            let next = values[dim].len().min(usize::from(u16::MAX)) as u16;
-            let code = *known[dim].entry(part).or_insert_with(|| {
-                values[dim].push(part);
-                next
-            });
+            let Ok(code) = coder.code(dim, part) else {
+                return Vec::new();
+            };
             cube.codes[dim].push(code);
         }
         observed.push(now);
         expected.push(c.expected);
     }
-    cube.cardinality = values.iter().map(Vec::len).collect();
-    if cube.len() < LEAST_LEAVES || values.iter().any(|v| v.len() > usize::from(u16::MAX)) {
+    let values = coder.finish(&mut cube);
+    if cube.len() < LEAST_LEAVES {
         return Vec::new();
     }
     let causes = of_amounts(&cube, &observed, &expected);

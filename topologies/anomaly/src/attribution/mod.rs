@@ -1,6 +1,7 @@
 //! Which combinations of dimension values explain that a total went wrong, and how much of it each explains.
 //!
 //! * [`cube`]: leaves, cuboids and sums over cells.
+//! * [`order`]: one order and one numbering, so that the order of rows changes nothing.
 //! * [`search`]: the smallest set of combinations, by evidence.
 //! * [`additive`], [`ratio`]: the evidence of amounts, and of parts of a total.
 //!
@@ -8,11 +9,13 @@
 
 pub mod additive;
 pub mod cube;
+pub mod order;
 pub mod ratio;
 pub mod search;
 
 use additive::Additive;
 use cube::{Cube, Element};
+use order::{arranged, order};
 use ratio::{Counts, Ratio};
 use search::{Found, Limits, search};
 
@@ -35,14 +38,22 @@ const HALF_SURE: f64 = 8.0;
 const LONGER_RATIO: f64 = 0.03;
 
 /// Causes of the difference between observed and expected amounts (both of each leaf, not negative), strongest first.
+/// The order of leaves changes nothing.
 pub fn of_amounts(cube: &Cube, observed: &[f64], expected: &[f64]) -> Vec<Cause> {
+    if let Some(order) = order(cube, &[observed, expected]) {
+        let columns = [observed, expected].map(|c| arranged(c, &order));
+        return of_amounts(&cube.arranged(&order), &columns[0], &columns[1]);
+    }
     let mut evidence = Additive::new(observed, expected, additive::Rules::default());
     let total = evidence.total();
     causes(search(cube, &mut evidence, &Limits::default()), total)
 }
 
-/// Causes of a rise of the part that went wrong, strongest first.
+/// Causes of a rise of the part that went wrong, strongest first. The order of leaves changes nothing.
 pub fn of_ratios(cube: &Cube, counts: &Counts) -> Vec<Cause> {
+    if let Some(order) = order(cube, &counts.columns()) {
+        return of_ratios(&cube.arranged(&order), &counts.arranged(&order));
+    }
     let mut evidence = Ratio::new(cube, counts, ratio::Rules::default());
     let total = evidence.total();
     let limits = Limits {

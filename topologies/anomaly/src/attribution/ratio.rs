@@ -6,6 +6,7 @@
 //! everywhere at once. Pure: no clock, no I/O, no async.
 
 use super::cube::Cube;
+use super::order::arranged;
 use super::search::{Evidence, Found, Verdict};
 
 /// How sure it must be.
@@ -43,6 +44,24 @@ pub struct Counts {
     pub bad_before: Vec<f64>,
     /// Of how many.
     pub total_before: Vec<f64>,
+}
+
+impl Counts {
+    /// All of them.
+    pub fn columns(&self) -> [&[f64]; 4] {
+        [&self.bad, &self.total, &self.bad_before, &self.total_before]
+    }
+
+    /// The same leaves in another order.
+    pub fn arranged(&self, order: &[u32]) -> Self {
+        let [bad, total, bad_before, total_before] = self.columns().map(|c| arranged(c, order));
+        Self {
+            bad,
+            total,
+            bad_before,
+            total_before,
+        }
+    }
 }
 
 /// The leaves.

@@ -56,6 +56,8 @@ pub struct Limits {
     pub proposals: usize,
     /// Nats that an element costs beside its name.
     pub cost: f64,
+    /// Nats by which a further element must be better than chance: some leaf always strays.
+    pub further: f64,
     /// Nats that each dimension costs: of two names for the same leaves the shorter holds.
     pub dim: f64,
     /// Part of the evidence that each further dimension must bring: data that strays more than its model finds
@@ -69,6 +71,7 @@ impl Default for Limits {
             elements: 16,
             proposals: 24,
             cost: 2.0,
+            further: 2.0,
             dim: 0.25,
             longer: 0.0,
         }
@@ -128,7 +131,7 @@ pub fn search<E: Evidence>(cube: &Cube, evidence: &mut E, limits: &Limits) -> Ve
 }
 
 impl Searching<'_> {
-    /// The proposal with the largest margin; with `any` also where that is below 0.
+    /// The proposal with the largest margin, of equals the most promising; with `any` also where that is small.
     fn best<E: Evidence>(&mut self, evidence: &mut E, any: bool) -> Option<Found> {
         let mut best: Option<Found> = None;
         let most = self.limits.proposals;
@@ -148,7 +151,9 @@ impl Searching<'_> {
             let Some(verdict) = verdict else { continue };
             let longer = f64::from(mask.count_ones() - 1) * self.limits.longer;
             let margin = verdict.evidence * (1.0 - longer).max(0.0) - self.costs[mask];
-            if (margin > 0.0 || any) && best.as_ref().is_none_or(|b| margin > b.margin) {
+            if (margin > self.limits.further || any)
+                && best.as_ref().is_none_or(|b| margin > b.margin)
+            {
                 best = Some(Found {
                     element,
                     verdict,
@@ -187,7 +192,8 @@ impl Searching<'_> {
     }
 }
 
-/// The most promising cells of all cuboids, best first; with `any` also those that are not worth their name.
+/// The most promising cells of all cuboids, best first, of equals those of the first cuboid and value; with `any` also
+/// those that are not worth their name.
 fn proposals<E: Evidence>(
     evidence: &E,
     sums: &Sums,

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use fulmar_anomaly::attribution::cube::Cube;
+use fulmar_anomaly::attribution::order::Coder;
 use fulmar_anomaly::attribution::ratio::Counts;
 use rustc_hash::FxHashMap;
 
@@ -36,33 +37,6 @@ pub struct Case {
     pub cube: Cube,
     /// What is known of them.
     pub measure: Measure,
-}
-
-/// Codes of names, by dimension.
-#[derive(Default)]
-struct Coder {
-    known: Vec<FxHashMap<String, u16>>,
-    values: Vec<Vec<String>>,
-}
-
-impl Coder {
-    fn of(dims: usize) -> Self {
-        Self {
-            known: vec![FxHashMap::default(); dims],
-            values: vec![Vec::new(); dims],
-        }
-    }
-
-    fn code(&mut self, dim: usize, name: &str) -> Result<u16, String> {
-        if let Some(code) = self.known[dim].get(name) {
-            return Ok(*code);
-        }
-        let code = u16::try_from(self.values[dim].len())
-            .map_err(|_| "a dimension has more than 65536 values; remedy: group them".to_owned())?;
-        self.known[dim].insert(name.to_owned(), code);
-        self.values[dim].push(name.to_owned());
-        Ok(code)
-    }
 }
 
 /// Reads a case; `at` is the second to explain.
@@ -111,8 +85,7 @@ pub fn read(path: &Path, at: Option<i64>) -> Result<Case, Failure> {
         _ => Err("neither `real` and `predict` nor `bad` and `total` are columns".to_owned()),
     };
     filled.map_err(wrong)?;
-    case.cube.cardinality = coder.values.iter().map(Vec::len).collect();
-    case.values = coder.values;
+    case.values = coder.finish(&mut case.cube);
     Ok(case)
 }
 
@@ -138,7 +111,7 @@ fn amounts(
     let mut row = csv::StringRecord::new();
     while input.read_record(&mut row).map_err(|e| e.to_string())? {
         for (dim, column) in dims.iter().enumerate() {
-            case.cube.codes[dim].push(coder.code(dim, &row[*column])?);
+            case.cube.codes[dim].push(coder.code(dim, &row[*column]).map_err(|e| e.to_string())?);
         }
         observed.push(number(&row, columns[0])?);
         expected.push(number(&row, columns[1])?);
@@ -161,7 +134,7 @@ fn ratios(
         let key: Result<Vec<u16>, String> = dims
             .iter()
             .enumerate()
-            .map(|(dim, column)| coder.code(dim, &row[*column]))
+            .map(|(dim, column)| coder.code(dim, &row[*column]).map_err(|e| e.to_string()))
             .collect();
         let value = |c: Option<usize>| c.map_or(Ok(0.0), |c| number(&row, c));
         let stamp = columns[0].map_or("0", |c| &row[c]);

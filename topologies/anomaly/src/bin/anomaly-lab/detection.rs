@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use crate::events::Events;
 use crate::failure::Failure;
+use crate::nab::{self, Judgement};
 use crate::report::{Figure, Report, cpu_seconds, interval};
 use crate::rows;
 use crate::time;
@@ -27,11 +28,13 @@ struct Table {
 }
 
 /// What a labelled series came to.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Scored {
     vus: Option<f64>,
     events: Events,
     days: f64,
+    /// By NAB's rules, which judge the whole series but its first 15 %.
+    nab: Judgement,
 }
 
 /// Sums of a run.
@@ -154,6 +157,8 @@ fn judge(table: &Table) -> Vec<Judged> {
 
 fn score(table: &Table, labels: &[bool], judged: &[Judged], warm_up: usize) -> Scored {
     let warm_up = warm_up.min(judged.len());
+    let all: Vec<f64> = judged.iter().map(|j| j.score).collect();
+    let nab = Judgement::of(&all, &nab::windows(labels));
     let (labels, judged) = (&labels[warm_up..], &judged[warm_up..]);
     let scores: Vec<f64> = judged.iter().map(|j| j.score).collect();
     let alarms: Vec<bool> = judged.iter().map(|j| j.alarm).collect();
@@ -163,6 +168,7 @@ fn score(table: &Table, labels: &[bool], judged: &[Judged], warm_up: usize) -> S
         vus: vus_pr(labels, &scores),
         events: Events::of(labels, &alarms),
         days: seconds as f64 / 86_400.0,
+        nab,
     }
 }
 
@@ -200,6 +206,7 @@ impl Run {
         for (family, series) in self.families.iter().filter(|_| self.families.len() > 1) {
             self.figures(&format!("anomaly/{family}"), series, report);
         }
+        self.nab(report);
         if self.unlabelled > 0 {
             let line = format!(
                 "{} series without labels are judged but not scored",
@@ -218,9 +225,30 @@ impl Run {
         });
     }
 
+    /// One threshold for all series, the best, as NAB's optimizer finds it.
+    fn nab(&self, report: &mut Report) {
+        let all: Vec<Judgement> = self.scored.iter().map(|s| s.nab.clone()).collect();
+        for profile in nab::PROFILES.iter().filter(|_| !all.is_empty()) {
+            let best = nab::best(&all, profile);
+            report.figures.push(Figure {
+                name: format!("anomaly/nab/{}", profile.name),
+                value: best.score,
+                unit: "NAB",
+                spread: interval(all.len(), |drawn| {
+                    nab::score(drawn.iter().map(|d| &all[*d]), best.threshold, profile)
+                }),
+                n: all.len(),
+                note: format!(
+                    "by NAB's rules at {:.3}; labels widened to NAB's windows",
+                    best.threshold
+                ),
+            });
+        }
+    }
+
     fn figures(&self, name: &str, series: &[usize], report: &mut Report) {
-        let of = |drawn: &[usize]| -> Vec<Scored> {
-            drawn.iter().map(|d| self.scored[series[*d]]).collect()
+        let of = |drawn: &[usize]| -> Vec<&Scored> {
+            drawn.iter().map(|d| &self.scored[series[*d]]).collect()
         };
         let vus = |drawn: &[usize]| {
             let known: Vec<f64> = of(drawn).iter().filter_map(|s| s.vus).collect();

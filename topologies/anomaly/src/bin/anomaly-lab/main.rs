@@ -11,6 +11,7 @@ mod cases;
 mod detection;
 mod events;
 mod failure;
+mod nab;
 mod report;
 mod rows;
 mod time;
