@@ -137,13 +137,69 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Two workers, incarnations 1 and 2, and who owns what.
 struct Pair {
     a: Worker,
     b: Worker,
     net_a: Arc<Net>,
     net_b: Arc<Net>,
     address_of_a: String,
+    address_of_b: String,
+    /// The spout `numbers` on incarnation 1, all else on 2.
     owners: Vec<u64>,
+}
+
+impl Pair {
+    /// Two workers of these topologies, which know nothing of each other yet.
+    fn parted(topologies: [Topology; 2], runtimes: [&tokio::runtime::Runtime; 2]) -> Self {
+        let [first, second] = topologies;
+        let (a, net_a, address_of_a) = worker(first, 1, runtimes[0].handle());
+        let (b, net_b, address_of_b) = worker(second, 2, runtimes[1].handle());
+        let spec = &a.shared().plan.spec;
+        let spout = spec.components.iter().position(|c| c.id == "numbers");
+        let mut owners = vec![2; a.shared().queued.len()];
+        owners[0] = 0;
+        owners[spec.task_ranges()[spout.unwrap()].0 as usize] = 1;
+        Self {
+            a,
+            b,
+            net_a,
+            net_b,
+            address_of_a,
+            address_of_b,
+            owners,
+        }
+    }
+
+    /// Tells the second what it is to believe, then the first the truth.
+    fn placed(mut self, believed: &[u64], known: &[(u64, String)]) -> Self {
+        place(&mut self.b, &self.net_b, 2, believed, known);
+        let peers = self.peers();
+        place(&mut self.a, &self.net_a, 1, &self.owners, &peers);
+        self
+    }
+
+    /// Tells both the truth.
+    fn told(self) -> Self {
+        let (owners, peers) = (self.owners.clone(), self.peers());
+        self.placed(&owners, &peers)
+    }
+
+    /// Lets the spout emit once both are linked.
+    fn begun(mut self) -> Self {
+        until("linked", || {
+            self.net_a.connected() && self.net_b.connected()
+        });
+        self.a.set_active(true);
+        self
+    }
+
+    fn peers(&self) -> [(u64, String); 2] {
+        [
+            (1, self.address_of_a.clone()),
+            (2, self.address_of_b.clone()),
+        ]
+    }
 }
 
 /// The spout on incarnation 1, both bolts on incarnation 2.
@@ -153,11 +209,7 @@ fn pair(
     keep: bool,
     runtimes: [&tokio::runtime::Runtime; 2],
 ) -> Pair {
-    let mut pair = believing(1, true, numbers, seen, keep, runtimes);
-    let linked = || pair.net_a.connected() && pair.net_b.connected();
-    until("linked", linked);
-    pair.a.set_active(true);
-    pair
+    believing(1, true, numbers, seen, keep, runtimes).begun()
 }
 
 /// The same, but the bolts' worker believes that this incarnation owns the spout, and knows its true one or not.
@@ -169,34 +221,13 @@ fn believing(
     keep: bool,
     runtimes: [&tokio::runtime::Runtime; 2],
 ) -> Pair {
-    let (mut a, net_a, at_a) = worker(topology(numbers, seen, keep), 1, runtimes[0].handle());
-    let (mut b, net_b, at_b) = worker(topology(numbers, seen, keep), 2, runtimes[1].handle());
-    let spout = a.shared().plan.spec.task_ranges();
-    let numbers_at = a
-        .shared()
-        .plan
-        .spec
-        .components
-        .iter()
-        .position(|c| c.id == "numbers")
-        .unwrap();
-    let mut owners = vec![2; 4];
-    owners[0] = 0;
-    owners[spout[numbers_at].0 as usize] = 1;
-    let peers = [(1, at_a), (2, at_b)];
-    let mut old = owners.clone();
-    old[spout[numbers_at].0 as usize] = spout_owner;
-    place(&mut b, &net_b, 2, &old, &peers[usize::from(!known)..]);
-    place(&mut a, &net_a, 1, &owners, &peers);
-    let [(_, address_of_a), _] = peers;
-    Pair {
-        a,
-        b,
-        net_a,
-        net_b,
-        address_of_a,
-        owners,
-    }
+    let make = || topology(numbers, seen, keep);
+    let pair = Pair::parted([make(), make()], runtimes);
+    let (mut old, peers) = (pair.owners.clone(), pair.peers());
+    old.iter_mut()
+        .filter(|o| **o == 1)
+        .for_each(|o| *o = spout_owner);
+    pair.placed(&old, &peers[usize::from(!known)..])
 }
 
 #[test]

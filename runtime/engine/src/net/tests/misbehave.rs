@@ -10,26 +10,7 @@ pub(super) fn spout_and_bolt(
     make: impl Fn() -> Topology,
     runtimes: [&tokio::runtime::Runtime; 2],
 ) -> Pair {
-    let (mut a, net_a, at_a) = worker(make(), 1, runtimes[0].handle());
-    let (mut b, net_b, at_b) = worker(make(), 2, runtimes[1].handle());
-    let components = &a.shared().plan.spec.components;
-    let spout = components.iter().position(|c| c.id == "numbers").unwrap();
-    let mut owners = vec![0, 2, 2];
-    owners[a.shared().plan.spec.task_ranges()[spout].0 as usize] = 1;
-    let peers = [(1, at_a), (2, at_b)];
-    place(&mut b, &net_b, 2, &owners, &peers);
-    place(&mut a, &net_a, 1, &owners, &peers);
-    until("linked", || net_a.connected() && net_b.connected());
-    a.set_active(true);
-    let [(_, address_of_a), _] = peers;
-    Pair {
-        a,
-        b,
-        net_a,
-        net_b,
-        address_of_a,
-        owners,
-    }
+    Pair::parted([make(), make()], runtimes).told().begun()
 }
 
 /// A spout that never rests, untracked.

@@ -41,24 +41,7 @@ fn with(conf: &Config, seen: &Arc<Seen>) -> Topology {
 
 /// Two workers with these configurations, the spout in the first.
 fn two(confs: [&Config; 2], seen: &Arc<Seen>, runtimes: [&tokio::runtime::Runtime; 2]) -> Pair {
-    let (mut a, net_a, at_a) = worker(with(confs[0], seen), 1, runtimes[0].handle());
-    let (mut b, net_b, at_b) = worker(with(confs[1], seen), 2, runtimes[1].handle());
-    let components = &a.shared().plan.spec.components;
-    let numbers = components.iter().position(|c| c.id == "numbers").unwrap();
-    let mut owners = vec![0, 2, 2, 2];
-    owners[a.shared().plan.spec.task_ranges()[numbers].0 as usize] = 1;
-    let peers = [(1, at_a), (2, at_b)];
-    place(&mut b, &net_b, 2, &owners, &peers);
-    place(&mut a, &net_a, 1, &owners, &peers);
-    let [(_, address_of_a), _] = peers;
-    Pair {
-        a,
-        b,
-        net_a,
-        net_b,
-        address_of_a,
-        owners,
-    }
+    Pair::parted(confs.map(|conf| with(conf, seen)), runtimes).told()
 }
 
 #[test]
