@@ -11,6 +11,42 @@ use crate::limits::{DEADLINE_MARGIN_MS, MOVE_MOST_MS};
 use crate::model::{Node, Placed, Shape, State, Topology};
 use crate::step::tell;
 
+/// Gives up moves to nodes that are dead or are to end: nothing is started there any more, and a move that waits for it holds back
+/// all others of its topology. The old owners have everything still; the topology is laid again.
+pub fn give_up(state: &mut State, now: u64, out: &mut Vec<Command>) {
+    for id in state.moving.clone() {
+        let lost = |p: &Placed| {
+            p.move_to.as_ref().is_some_and(|(node, _)| {
+                !state.alive(node, now) || state.nodes.get(node).is_some_and(Node::is_condemned)
+            })
+        };
+        let Some(t) = state.topologies.get(&id) else {
+            continue;
+        };
+        let given_up: BTreeSet<_> = t
+            .placed
+            .iter()
+            .filter(|p| lost(p))
+            .map(Placed::executor)
+            .collect();
+        if given_up.is_empty() {
+            continue;
+        }
+        let Some(t) = state.topologies.get_mut(&id) else {
+            continue;
+        };
+        t.version += 1;
+        let entries = t.placed.iter_mut();
+        let targets = entries
+            .filter(|p| given_up.contains(&p.executor()))
+            .filter_map(|p| p.move_to.take());
+        let nodes: BTreeSet<String> = targets.map(|(node, _)| node).collect();
+        out.extend([Command::Store(id.clone()), Command::Publish(id.clone())]);
+        out.extend(nodes.into_iter().map(Command::Slots));
+        state.lay_again(&id, Why::Need);
+    }
+}
+
 /// Gives the floor to the new owners once all of them are open, or when there is no more time.
 pub fn finish_moves(state: &mut State, id: &str, now: u64, out: &mut Vec<Command>) {
     let Some(t) = state.topologies.get(id) else {

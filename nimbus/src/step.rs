@@ -391,6 +391,9 @@ impl State {
         if kind != Kind::Beat {
             self.live(now, out);
         }
+        if kind != Kind::Beat {
+            moves::give_up(self, now, out);
+        }
         place::place_due(self, now, out);
         let moving: Vec<_> = self.moving.iter().cloned().collect();
         for id in moving {

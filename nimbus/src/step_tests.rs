@@ -593,3 +593,38 @@ fn who_gives_a_slot_up_in_a_rebalance_is_told() {
     let told: BTreeSet<Slot> = told.into_values().flatten().collect();
     assert_eq!(told, State::slots_of(t));
 }
+
+#[test]
+fn a_replacement_on_a_node_that_is_to_end_itself_is_given_up() {
+    let mut c = Cluster::new(2);
+    c.event(submit("a", 1)).expect("fits");
+    c.run(&[]);
+    let (name, wait) = ("a".to_owned(), Some(0));
+    let shape = Shape {
+        workers: Some(2),
+        ..Shape::default()
+    };
+    c.event(Event::Rebalance { name, wait, shape })
+        .expect("fits");
+    let placed = &c.state.by_name("a").expect("runs").placed;
+    let target = placed.iter().find_map(|p| p.target()).expect("moves");
+    assert!(placed.iter().all(|p| p.slot() != target));
+    // The new worker has not registered yet, and never will: a condemned node starts nothing.
+    let notice = Notice {
+        sentence: true,
+        deadline_ms: c.now + 120_000,
+        source: "imds".into(),
+        since_ms: 0,
+    };
+    let node = target.node.clone();
+    c.event(Event::Notice { node, notice }).expect("is heard");
+    let to = |c: &Cluster| -> BTreeSet<String> {
+        let placed = &c.state.by_name("a").expect("runs").placed;
+        let targets = placed.iter().filter_map(|p| p.target());
+        targets.map(|s| s.node).collect()
+    };
+    assert!(!to(&c).contains(&target.node), "{:?}", to(&c));
+    c.run(&[target.node.as_str()]);
+    assert!(to(&c).is_empty(), "no move waits for ever");
+    assert!(!c.nodes_of("a").contains(&target.node));
+}
