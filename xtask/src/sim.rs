@@ -12,7 +12,7 @@ use crate::run::{cargo, output, run, say};
 use crate::{paths, tools};
 
 /// Seeds that a known bug is looked for in.
-const SEEDS: &str = "0..2000";
+const SEEDS: &str = "0..6000";
 /// What the first line of a patch begins with.
 const INVARIANT: &str = "# invariant: ";
 
