@@ -217,6 +217,17 @@ fn what_is_raised_is_what_the_evaluated_detector_says_of_the_same_values() {
 }
 
 #[test]
+fn what_nobody_would_notice_is_not_raised_however_steady_a_series_was() {
+    let mut detector = Detector::new(Rules::default());
+    for window in 0..200 {
+        let row = row(window, 100, 40_000.0 + (window % 2) as f64 * 100.0);
+        assert!(judged(&mut detector, &[row]).is_empty());
+    }
+    assert!(judged(&mut detector, &[row(200, 100, 38_000.0)]).is_empty());
+    assert_eq!(judged(&mut detector, &[row(201, 100, 8_000.0)]).len(), 1);
+}
+
+#[test]
 fn the_past_of_a_series_is_small() {
     let mut detector = Detector::new(Rules::default());
     (0..300).for_each(|window| drop(judged(&mut detector, &[single(window)])));

@@ -178,7 +178,7 @@ impl Series {
         let left = (deviation - shape.used) / thin.max(1.0);
         let most = self.settings.cut * self.scale;
         let far = left / self.scale;
-        let sudden = self.whiten.step(left, 2.0 * most);
+        let sudden = self.whiten.step(left, 2.0 * most, self.least());
         let mut judged = Judged {
             expected: self.level + shape.used,
             scale: self.scale * thin.max(1.0),

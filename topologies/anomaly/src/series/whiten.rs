@@ -46,8 +46,9 @@ impl Default for Whiten {
 }
 
 impl Whiten {
-    /// The surprise of a deviation, in standard deviations, and takes it in, cut at `most`; 0 before the first fit.
-    pub fn step(&mut self, deviation: f64, most: f64) -> f64 {
+    /// The surprise of a deviation, in standard deviations of at least `least`, and takes it in, cut at `most`; 0 before
+    /// the first fit.
+    pub fn step(&mut self, deviation: f64, most: f64, least: f64) -> f64 {
         let cut = deviation.clamp(-most, most) as f32;
         self.past.copy_within(0..ORDER - 1, 1);
         self.past[0] = deviation.clamp(-5.0 * most, 5.0 * most) as f32;
@@ -72,7 +73,7 @@ impl Whiten {
         self.weight = self.weight * keep + 1.0;
         self.missed = self.missed * keep + error.abs().min(f64::from(most));
         if self.seen >= self.next_fit {
-            self.fit();
+            self.fit(least);
             self.next_fit = (self.seen * 1.25).min(self.seen + REFIT);
         }
         surprise
@@ -84,7 +85,7 @@ impl Whiten {
     }
 
     /// Durbin–Levinson.
-    fn fit(&mut self) {
+    fn fit(&mut self, least: f64) {
         let tapered =
             |k: usize| f64::from(self.covariance[k]) / self.weight * (1.0 - TAPER * k as f64);
         let variance = tapered(0) * 1.0001 + f64::from(f32::MIN_POSITIVE);
@@ -98,7 +99,7 @@ impl Whiten {
             error *= 1.0 - reflection * reflection;
         }
         // What is cut may look more regular than what comes.
-        let missed = TO_SIGMA * self.missed / self.weight;
+        let missed = (TO_SIGMA * self.missed / self.weight).max(least);
         let scale = 1.0 / error.max(missed * missed).max(1e-9 * variance).sqrt();
         self.filter[0] = scale as f32;
         (1..ORDER).for_each(|j| self.filter[j] = (-a[j] * scale) as f32);
