@@ -16,8 +16,10 @@ use prost::Message;
 use super::recount::WINDOW_MS;
 use crate::failure::Failure;
 
-/// Windows of the past: five hours.
-const WINDOWS: i64 = 30;
+/// Windows of the past: nine hours, a little more than a series must know before anything is said of it.
+const WINDOWS: i64 = 54;
+/// Threads that make them.
+const THREADS: usize = 2;
 const FLUSH: Duration = Duration::from_secs(30);
 
 /// Publishes the past of a world before a time; answers the number of rows.
@@ -33,35 +35,29 @@ pub fn publish(
     let producer = Producer::new(servers, &[]).map_err(Failure::here)?;
     let last = before_ms.div_euclid(WINDOW_MS);
     let windows: Vec<i64> = (last - WINDOWS..last).collect();
-    let half = windows.len() / 2;
-    let rows = std::thread::scope(|scope| {
-        let halves = [&windows[..half], &windows[half..]];
-        let threads = halves.map(|windows| {
-            let producer = &producer;
-            scope.spawn(move || {
-                let rows = windows
-                    .iter()
-                    .map(|w| window(producer, partitions, world, *w));
-                rows.sum::<Result<u64, Failure>>()
-            })
-        });
-        let failed = || Failure::Failed("the history could not be made".to_owned());
-        threads
-            .into_iter()
-            .map(|t| t.join().map_err(|_| failed())?)
-            .sum::<Result<u64, Failure>>()
-    })?;
+    let mut rows = 0;
+    // Made side by side, sent in order: what a series learns hangs on it.
+    for windows in windows.chunks(THREADS) {
+        let made = std::thread::scope(|scope| {
+            let threads: Vec<_> = windows
+                .iter()
+                .map(|w| scope.spawn(move || window(partitions, world, *w)))
+                .collect();
+            let failed = || Failure::Failed("the history could not be made".to_owned());
+            let joined = threads.into_iter().map(|t| t.join().map_err(|_| failed())?);
+            joined.collect::<Result<Vec<_>, Failure>>()
+        })?;
+        for record in made.into_iter().flatten() {
+            send(&producer, record);
+            rows += 1;
+        }
+    }
     producer.flush(FLUSH).map_err(Failure::here)?;
     Ok(rows)
 }
 
 /// One window: each client once, at a time of its own.
-fn window(
-    producer: &Producer,
-    partitions: i32,
-    world: &dyn World,
-    window: i64,
-) -> Result<u64, Failure> {
+fn window(partitions: i32, world: &dyn World, window: i64) -> Result<Vec<Record>, Failure> {
     let groupings = parse(&["org", "site", "ap", "band", "wlan"]).map_err(Failure::here)?;
     let (start, mut open, mut name) = (window * WINDOW_MS, Open::default(), String::new());
     for client in 0..world.clients() {
@@ -82,7 +78,7 @@ fn window(
             }
         }
     }
-    let mut rows = 0;
+    let mut rows = Vec::new();
     for (key, fold) in open.take(&groupings) {
         let Some((org, metric, grouping, entity)) = series::parts(&key) else {
             continue;
@@ -116,8 +112,7 @@ fn window(
             timestamp: Some(start),
             headers: Vec::new(),
         };
-        send(producer, record);
-        rows += 1;
+        rows.push(record);
     }
     Ok(rows)
 }

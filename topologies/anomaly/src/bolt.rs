@@ -50,7 +50,7 @@ impl Detect {
         if input.bool("fresh")? {
             let fresh = Partition {
                 at: (epoch, next),
-                detector: Detector::default(),
+                detector: Detector::new(self.rules),
                 kept: Vec::new(),
                 since: Instant::now(),
             };
@@ -95,7 +95,7 @@ impl Detect {
             if p.kept.is_empty() || p.since.elapsed() < self.quiet {
                 continue;
             }
-            for (anomaly, written_us) in p.detector.judge(&self.rules) {
+            for (anomaly, written_us) in p.detector.judge() {
                 if let Some(context) = &self.context {
                     context.count("fulmar_anomaly_raised_total", 1);
                 }
@@ -204,19 +204,16 @@ mod tests {
     }
 
     fn tester() -> BoltTester<Detect> {
-        let rules = Rules {
-            threshold: 6.0,
-            least: 12,
-        };
+        let rules = Rules::default();
         BoltTester::new(Detect::new(rules, Duration::ZERO), batch_spout::FIELDS)
     }
 
     #[test]
     fn an_anomaly_is_anchored_to_its_batch_which_is_acked_after_it() {
         let mut test = tester();
-        let past: Vec<_> = (0..20).map(|w| row(w, 5_000, true)).collect();
+        let past: Vec<_> = (0..60).map(|w| row(w, 5_000, true)).collect();
         test.execute(batch(0, true, 0, &past)).unwrap();
-        test.execute(batch(0, false, 20, &[row(20, 500, false)]))
+        test.execute(batch(0, false, 60, &[row(60, 500, false)]))
             .unwrap();
         assert_eq!(test.acked(), 0);
         test.tick().unwrap();

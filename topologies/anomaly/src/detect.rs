@@ -1,31 +1,45 @@
 //! Windows of aggregates judged: what is usual is learned, what falls far below it is raised, with its explanation.
 //!
-//! Rows are upserts: of two of one series and window the one with more records holds. A window is judged when its rows
-//! have come, and again when a correction comes later; it is learned from when it can no longer change, and only
-//! where it was as it should be. The same rows give the same anomalies, so a replay overwrites.
+//! Rows are upserts: of two of one series and window the one with more records holds. A series ([`crate::series`]) learns
+//! from a window once it can no longer change; one that can is judged by a copy of the series that was led through the
+//! windows between. So what is said of a window depends on the rows up to it, not on when it is asked: a correction has it and those
+//! after it judged again, a replay says the same, and `cargo xtask evaluate anomaly` says it of the same values.
 //! Pure: no clock, no I/O, no async.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fulmar_proto::wifi::{Aggregate, Anomaly, Cause};
 use rustc_hash::FxHashMap;
 
 use crate::attribute::{Candidate, Explanation, attribute};
-use crate::baseline::Baseline;
 use crate::combine::{Combination, combine};
+use crate::series::{FIRST, Floor, Judged, Series, Settings};
 
 /// The model's name in anomalies.
-pub const MODEL: &str = "median-mad-2";
+pub const MODEL: &str = "series-3";
 /// A window can change until one that begins so many lengths later was seen.
 const OPEN: i64 = 3;
+/// Records of a usual window follow the last so many windows.
+const USUAL: f64 = 20.0;
 
 /// How strict it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
-    /// Robust standard deviations from which on it is raised; it lasts until half of that.
+    /// Standard deviations from which on it is raised; it lasts until half of that. See [`Settings::limit`].
     pub threshold: f64,
-    /// Windows that must be known of a series before.
+    /// Windows that must be known of a series before, more than [`FIRST`].
     pub least: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let s = Settings::default();
+        Self {
+            threshold: s.limit,
+            least: FIRST + s.warm_up,
+        }
+    }
 }
 
 /// One series of one window.
@@ -49,10 +63,39 @@ struct Window {
     cells: BTreeMap<Name, Cell>,
     /// Something came since it was judged.
     dirty: bool,
-    /// Series that were not as they should be.
-    bad: Vec<Name>,
-    /// How far below what was expected those that were judged were, in robust standard deviations.
-    scores: FxHashMap<Name, f64>,
+}
+
+impl Window {
+    fn records(&self) -> i64 {
+        self.cells.values().map(|c| c.count).sum()
+    }
+}
+
+/// The past of a series of windows.
+#[derive(Clone, Debug)]
+struct Past {
+    series: Series,
+    /// Start of the last window that it was led through, in ms.
+    last_ms: i64,
+    /// Records of a usual window: a slow average.
+    usual: f64,
+    windows: f64,
+}
+
+impl Past {
+    /// What is said of a window, which is learned from; nothing of one that is not after the last.
+    fn step(&mut self, start_ms: i64, cell: &Cell) -> Option<Judged> {
+        if start_ms <= self.last_ms {
+            return None;
+        }
+        self.last_ms = start_ms;
+        let count = cell.count as f64;
+        // A mean of fewer records than usual may stray further.
+        let thin = (self.usual / count.max(1.0)).sqrt();
+        self.windows = (self.windows + 1.0).min(USUAL);
+        self.usual += (count - self.usual) / self.windows;
+        Some(self.series.step(start_ms / 1_000, cell.mean(), thin))
+    }
 }
 
 /// A series of a window, what it held, and the value that was expected.
@@ -70,29 +113,41 @@ struct Incident {
 /// All series of one organisation, metric and window length.
 #[derive(Debug, Default)]
 struct Group {
-    baselines: FxHashMap<Name, Baseline>,
+    series: FxHashMap<Name, Past>,
     windows: BTreeMap<i64, Window>,
     newest_ms: Option<i64>,
     incidents: Vec<Incident>,
-    /// Windows in a row that were not as they should be.
-    bad_runs: FxHashMap<Name, u32>,
+    /// Records of the last windows that were learned from.
+    learned: BTreeMap<i64, i64>,
 }
 
-/// After so many bad windows in a row (half a day of ten minutes) a series is learnt as it is.
-const LASTS: u32 = 72;
 /// Most causes that an anomaly names.
 const MOST_CAUSES: usize = 5;
 /// Incidents are remembered for so long after their last window, for corrections.
 const DAY_MS: i64 = 86_400_000;
 
 /// Everything of one partition of the log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Detector {
+    settings: Arc<Settings>,
     /// By organisation, metric and window length in ms.
     groups: BTreeMap<(String, String, i64), Group>,
 }
 
 impl Detector {
+    /// Knows nothing yet.
+    pub fn new(rules: Rules) -> Self {
+        let settings = Settings {
+            limit: rules.threshold,
+            warm_up: rules.least.saturating_sub(FIRST),
+            ..Settings::default()
+        };
+        Self {
+            settings: Arc::new(settings),
+            groups: BTreeMap::new(),
+        }
+    }
+
     /// Takes in a row.
     pub fn add(&mut self, a: &Aggregate) {
         if a.count <= 0 || a.window_ms <= 0 {
@@ -108,13 +163,19 @@ impl Detector {
             },
         );
         if a.history {
-            let baseline = group.baselines.entry(name).or_default();
-            baseline.train(a.window_start_ms, cell.mean(), cell.count);
+            let past = past(
+                &mut group.series,
+                name,
+                &a.metric,
+                a.window_ms,
+                &self.settings,
+            );
+            past.step(a.window_start_ms, &cell);
             return;
         }
         let newest = group.newest_ms.get_or_insert(a.window_start_ms);
         *newest = (*newest).max(a.window_start_ms);
-        if a.window_start_ms < newest.saturating_sub(a.window_ms * OPEN) {
+        if a.window_start_ms < newest.saturating_sub(a.window_ms.saturating_mul(OPEN)) {
             // It is learned from: what comes for it now changes nothing.
             return;
         }
@@ -135,20 +196,46 @@ impl Detector {
         windows.into_iter().any(|w| w.dirty)
     }
 
-    /// Judges every window that changed, in order of time, and learns from those that can no longer change.
-    pub fn judge(&mut self, rules: &Rules) -> Vec<(Anomaly, i64)> {
+    /// Judges every window that changed and those after it, in order of time, and learns from those that can no longer
+    /// change.
+    pub fn judge(&mut self) -> Vec<(Anomaly, i64)> {
         let mut found = Vec::new();
         for ((org, metric, length), group) in &mut self.groups {
-            let dirty = group.windows.iter().filter(|(_, w)| w.dirty);
-            let starts: Vec<i64> = dirty.map(|(start, _)| *start).collect();
+            let changed = group.windows.iter().find(|(_, w)| w.dirty);
+            let Some(first) = changed.map(|(start, _)| *start) else {
+                continue;
+            };
+            group.forget_from(first, *length);
+            let starts: Vec<i64> = group.windows.range(first..).map(|(s, _)| *s).collect();
             for start in starts {
-                // By event time, so that a replay, which judges many at once, learns the same.
-                group.learn(start.saturating_sub(length.saturating_mul(OPEN)));
-                found.extend(group.judge(org, metric, *length, start, rules));
+                let open_ms = length.saturating_mul(OPEN);
+                group.learn(
+                    metric,
+                    *length,
+                    start.saturating_sub(open_ms),
+                    &self.settings,
+                );
+                found.extend(group.judge(org, metric, *length, start, self.settings.limit));
             }
         }
         found
     }
+}
+
+/// The past of a series, which may begin here.
+fn past<'a>(
+    all: &'a mut FxHashMap<Name, Past>,
+    name: Name,
+    metric: &str,
+    length_ms: i64,
+    settings: &Arc<Settings>,
+) -> &'a mut Past {
+    all.entry(name).or_insert_with(|| Past {
+        series: Series::new(length_ms / 1_000, settings, floor(metric)),
+        last_ms: i64::MIN,
+        usual: 0.0,
+        windows: 0.0,
+    })
 }
 
 impl Group {
@@ -158,11 +245,11 @@ impl Group {
         metric: &str,
         length: i64,
         start: i64,
-        rules: &Rules,
+        limit: f64,
     ) -> Option<(Anomaly, i64)> {
-        let all = self.compare(metric, start, rules)?;
+        let all = self.compare(start, limit)?;
         let candidates: Vec<Candidate> = all.iter().map(|(c, _, _)| c.clone()).collect();
-        let threshold = self.threshold(&candidates, start, length, rules);
+        let threshold = self.threshold(&candidates, start, length, limit);
         let causes = attribute(&candidates, threshold);
         let shown = all.get(causes.first()?.at)?;
         let combined = combine(org, &candidates);
@@ -190,60 +277,64 @@ impl Group {
             causes: told(&candidates, &causes, combined),
             model: MODEL.to_owned(),
         };
-        // A fuller window judged again replaces what was written.
-        let cells = self.windows.get(&start)?.cells.values();
-        let records: i64 = cells.map(|c| c.count).sum();
-        let end_us = (start + length).saturating_mul(1_000);
-        Some((anomaly, end_us.saturating_add(records)))
+        let end_us = start.saturating_add(length).saturating_mul(1_000);
+        Some((anomaly, end_us.saturating_add(self.records(start, length))))
     }
 
-    /// Every series of a window against what was expected of it; remembers those that are not as they should be.
-    fn compare(&mut self, metric: &str, start: i64, rules: &Rules) -> Option<Vec<Compared>> {
-        let window = self.windows.get_mut(&start)?;
-        window.dirty = false;
+    /// Records of a window and of those before it that it may yet be judged again for: what is judged of fuller ones
+    /// replaces what was written.
+    fn records(&self, start: i64, length: i64) -> i64 {
+        let from = start.saturating_sub(length.saturating_mul(OPEN));
+        let open = self.windows.range(from..=start).map(|(_, w)| w.records());
+        let learned = self
+            .learned
+            .range(from..=start)
+            .map(|(_, records)| *records);
+        open.chain(learned).sum()
+    }
+
+    /// Every series of a window against what was expected of it.
+    fn compare(&mut self, start: i64, limit: f64) -> Option<Vec<Compared>> {
+        self.windows.get_mut(&start)?.dirty = false;
+        let before: Vec<(&i64, &Window)> = self.windows.range(..start).collect();
         let mut all = Vec::new();
-        for (name, cell) in &window.cells {
-            let Some(baseline) = self.baselines.get(name) else {
+        for (name, cell) in &self.windows.get(&start)?.cells {
+            // What was learned from nothing yet cannot know enough either.
+            let Some(mut past) = self.series.get(name).cloned() else {
                 continue;
             };
-            let expected = baseline.expected(start, cell.count, rules.least, floor(metric));
-            let Some(expected) = expected else { continue };
-            let below = expected.value - cell.mean();
+            for (earlier, window) in &before {
+                if let Some(cell) = window.cells.get(name) {
+                    past.step(**earlier, cell);
+                }
+            }
+            let known = past.series.is_warm();
+            let Some(judged) = past.step(start, cell).filter(|_| known) else {
+                continue;
+            };
+            let strength = judged.severity * limit;
+            let count = cell.count as f64;
             let candidate = Candidate {
                 grouping: name.0.clone(),
                 entity: name.1.clone(),
-                missing: below * cell.count as f64,
-                expected: expected.value * cell.count as f64,
-                score: below / (expected.scale * baseline.limit()),
+                missing: (judged.expected - cell.mean()) * count,
+                expected: judged.expected * count,
+                score: if judged.above { -strength } else { strength },
             };
-            all.push((candidate, *cell, expected.value));
+            all.push((candidate, *cell, judged.expected));
         }
-        let name = |c: &Candidate| (c.grouping.clone(), c.entity.clone());
-        let scores = all.iter().map(|(c, _, _)| (name(c), c.score));
-        window.scores = scores.collect();
-        let strays = |c: &&Candidate| c.score.abs() >= rules.threshold / 2.0;
-        window.bad = all
-            .iter()
-            .map(|(c, _, _)| c)
-            .filter(strays)
-            .map(name)
-            .collect();
         Some(all)
     }
 
     /// What lasts is followed down to half of what raised it.
-    fn threshold(&self, all: &[Candidate], start: i64, length: i64, rules: &Rules) -> f64 {
+    fn threshold(&self, all: &[Candidate], start: i64, length: i64, limit: f64) -> f64 {
         let lasting = |i: &Incident| i.last_ms < start && i.last_ms >= start - length;
         let lasts = self.incidents.iter().filter(|i| lasting(i)).any(|i| {
             let mut series = all.iter();
             let of = series.find(|c| (&c.grouping, &c.entity) == (&i.name.0, &i.name.1));
-            of.is_some_and(|c| c.score >= rules.threshold / 2.0)
+            of.is_some_and(|c| c.score >= limit / 2.0)
         });
-        if lasts {
-            rules.threshold / 2.0
-        } else {
-            rules.threshold
-        }
+        if lasts { limit / 2.0 } else { limit }
     }
 
     /// First window of the incident that this window belongs to.
@@ -263,27 +354,27 @@ impl Group {
         start
     }
 
+    /// Incidents as they were before a window: it and those after it are judged again.
+    fn forget_from(&mut self, start: i64, length: i64) {
+        self.incidents.retain(|i| i.first_ms < start);
+        for incident in &mut self.incidents {
+            incident.last_ms = incident.last_ms.min(start - length);
+        }
+    }
+
     /// Learns from windows that begin before a time.
-    fn learn(&mut self, before_ms: i64) {
+    fn learn(&mut self, metric: &str, length: i64, before_ms: i64, settings: &Arc<Settings>) {
         while let Some(first) = self.windows.first_entry().filter(|w| *w.key() < before_ms) {
             let (start, window) = first.remove_entry();
+            self.learned.insert(start, window.records());
             for (name, cell) in window.cells {
-                let bad = window.bad.contains(&name);
-                let score = window.scores.get(&name).copied();
-                let run = self.bad_runs.entry(name.clone()).or_insert(0);
-                *run = if bad { *run + 1 } else { 0 };
-                // What lasts is no incident any more but how it is now.
-                let learn = !bad || *run > LASTS;
-                let baseline = self.baselines.entry(name).or_default();
-                if let Some(score) = score {
-                    baseline.strays(score);
-                }
-                if learn {
-                    baseline.train(start, cell.mean(), cell.count);
-                }
+                past(&mut self.series, name, metric, length, settings).step(start, &cell);
             }
             self.incidents.retain(|i| i.last_ms + DAY_MS > start);
         }
+        // Windows that can be judged again begin at `before_ms` at the earliest.
+        let kept_from = before_ms.saturating_sub(length.saturating_mul(OPEN));
+        self.learned = self.learned.split_off(&kept_from);
     }
 }
 
@@ -316,14 +407,16 @@ fn told(
     all
 }
 
-/// Smallest spread of a metric's means, in its unit: below that nobody notices.
-fn floor(metric: &str) -> f64 {
-    match metric {
+/// Smallest scale of a metric's means, in its unit: below that nobody notices.
+fn floor(metric: &str) -> Floor {
+    let least = match metric {
         "throughput" => 500.0,
         "capacity" => 15.0,
         "coverage" => 10.0,
         _ => 1.0,
-    }
+    };
+    // Nothing is steadier than that for long.
+    Floor { least, part: 0.05 }
 }
 
 /// FNV-1a, 64 bits, of the names and the first window.

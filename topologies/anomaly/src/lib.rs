@@ -1,6 +1,5 @@
 //! Anomalies of aggregates, and which part of the network explains them.
 //!
-//! * [`baseline`]: what is usual for a series at an hour (pure).
 //! * [`attribute`]: which entity explains a deviation (pure).
 //! * [`attribution`]: which combinations of dimensions explain it, from a cube's leaves (pure).
 //! * [`combine`]: combinations among the rows of a window (pure).
@@ -10,7 +9,6 @@
 
 pub mod attribute;
 pub mod attribution;
-pub mod baseline;
 pub mod bolt;
 pub mod combine;
 pub mod detect;

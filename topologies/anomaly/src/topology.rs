@@ -11,9 +11,13 @@ use prost::Message;
 
 use crate::bolt::Detect;
 use crate::detect::Rules;
+use crate::series::FIRST;
 
 /// Partitions are looked at so often.
 const TICK: Duration = Duration::from_millis(200);
+
+/// Before its first level is known nothing can be said of a series.
+const LEAST: i64 = FIRST as i64 + 1;
 
 /// What can be chosen.
 #[derive(Clone, Debug)]
@@ -42,11 +46,15 @@ impl AnomalyOptions {
     /// # Errors
     /// A value is of another kind, or out of range.
     pub fn from_conf(conf: &Config) -> Result<Self> {
-        let threshold = conf.float_or("anomaly.threshold", 6.0)?;
+        let usual = Rules::default();
+        let threshold = conf.float_or("anomaly.threshold", usual.threshold)?;
         if !(1.0..=1_000.0).contains(&threshold) {
             return Err(Error::config(
                 "anomaly.threshold",
-                format!("{threshold} is not within 1 to 1000; remedy: 6"),
+                format!(
+                    "{threshold} is not within 1 to 1000; remedy: {}",
+                    usual.threshold
+                ),
             ));
         }
         let at_least = |key: &str, default: i64, least: i64| -> Result<u64> {
@@ -69,7 +77,7 @@ impl AnomalyOptions {
             quiet: Duration::from_millis(at_least("anomaly.quiet.ms", 2_000, 1)?),
             rules: Rules {
                 threshold,
-                least: at_least("anomaly.windows.min", 12, 2)? as usize,
+                least: at_least("anomaly.windows.min", usual.least as i64, LEAST)? as usize,
             },
         })
     }
@@ -121,7 +129,7 @@ mod tests {
         topology(&Config::new()).unwrap();
         for (key, value) in [
             ("anomaly.threshold", Value::Float(0.5)),
-            ("anomaly.windows.min", Value::Int(1)),
+            ("anomaly.windows.min", Value::Int(12)),
             ("anomaly.quiet.ms", Value::Int(0)),
         ] {
             let mut conf = Config::new();

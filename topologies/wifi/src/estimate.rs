@@ -9,6 +9,7 @@ use fulmar_proto::wifi::{Estimate, Kind, Source, Telemetry};
 
 use crate::air::{CLIENT_POWER_DBM, Factors, Moment};
 use crate::cause::{evidence, likeliest, shares};
+use crate::lack::LACKS;
 use crate::model::Model;
 use crate::physics::Standard;
 
@@ -44,8 +45,8 @@ pub struct Verdict {
     pub classifier: &'static str,
 }
 
-/// What a record says, and how much wider its interval is for what it lacks.
-fn moment(t: &Telemetry) -> (Moment, f64) {
+/// What a record says, and which of [`LACKS`] it lacks.
+fn moment(t: &Telemetry) -> (Moment, [bool; LACKS.len()]) {
     let known = |v: f64| if v == 0.0 { f64::NAN } else { v };
     let part = |percent: f64| (percent / 100.0).clamp(0.0, 1.0);
     let standard = Standard::of(&t.proto).unwrap_or(Standard::N);
@@ -90,17 +91,16 @@ fn moment(t: &Telemetry) -> (Moment, f64) {
         t.tx_rate_mbps == 0.0,
         t.util_all == 0.0,
     ];
-    let doubt = 1.0 + 0.5 * lacks.iter().filter(|l| **l).count() as f64;
-    (m, doubt)
+    (m, lacks)
 }
 
 /// Throughput: kbit/s that the client could get now.
 pub fn throughput(t: &Telemetry) -> Verdict {
     let model = Model::built_in();
-    let (moment, doubt) = moment(t);
+    let (moment, lacks) = moment(t);
     let factors = Factors::of(&moment, None, &model.calibration);
     let said = factors.throughput(&model.calibration);
-    let (low, high) = model.alone.around(&said, doubt);
+    let (low, high) = model.alone.around(&said, model.doubt(lacks));
     let kbit = |mbps: f64| (mbps * 1_000.0).min(KBIT_MOST).round() as i64;
     let value = kbit(said.mbps);
     let classifier = if value >= THROUGHPUT_LEAST_KBIT {

@@ -4,13 +4,14 @@
 use std::fmt::Write;
 use std::sync::OnceLock;
 
-use crate::air::{Calibration, FITTED, SETTINGS, Throughput};
+use crate::air::{Calibration, FITTED, SETTINGS, Setting, Throughput};
 use crate::cause::{CAUSES, Weights, class, prior, set_class};
+use crate::lack::LACKS;
 
 /// First line of the file.
-const HEAD: &str = "fulmar-air 1";
+const HEAD: &str = "fulmar-air 2";
 /// Version of the estimators, part of every estimate; it changes with the committed file.
-pub const VERSION: &str = "air-2";
+pub const VERSION: &str = "air-3";
 
 /// Factors of the interval that holds nine of ten truths, below and above, for each of [`SETTINGS`]:
 /// times [`Throughput::scale`].
@@ -18,10 +19,15 @@ pub const VERSION: &str = "air-2";
 pub struct Intervals(pub [(f64, f64); SETTINGS.len()]);
 
 impl Intervals {
+    /// Factors below and above where this decides.
+    pub fn ends(&self, setting: Setting) -> (f64, f64) {
+        let at = SETTINGS.iter().position(|s| s.0 == setting);
+        self.0[at.unwrap_or(0)]
+    }
+
     /// Ends in Mbit/s around an estimate; `doubt` of 1 and more widens them.
     pub fn around(&self, t: &Throughput, doubt: f64) -> (f64, f64) {
-        let at = SETTINGS.iter().position(|s| s.0 == t.setting);
-        let (low, high) = self.0[at.unwrap_or(0)];
+        let (low, high) = self.ends(t.setting);
         let scale = t.scale() * doubt.max(1.0);
         ((t.mbps - low * scale).max(0.0), t.mbps + high * scale)
     }
@@ -36,6 +42,8 @@ pub struct Model {
     pub with_mates: Intervals,
     /// Interval where only sums over them are.
     pub alone: Intervals,
+    /// How much wider an interval gets for what a record lacks, in the order of [`LACKS`].
+    pub doubts: [f64; LACKS.len()],
     /// Weights of the causes.
     pub weights: Weights,
 }
@@ -50,6 +58,12 @@ impl Model {
         })
     }
 
+    /// How much wider the interval of a record gets that lacks these; 1 where it lacks nothing.
+    pub fn doubt(&self, lacks: [bool; LACKS.len()]) -> f64 {
+        let of = self.doubts.iter().zip(lacks);
+        of.filter(|(_, lacks)| *lacks).map(|(d, _)| d).product()
+    }
+
     /// The file.
     pub fn write(&self) -> String {
         let mut out = format!("{HEAD}\n");
@@ -61,6 +75,9 @@ impl Model {
             for ((_, setting), (low, high)) in SETTINGS.iter().zip(i.0) {
                 let _ = writeln!(out, "{name}_{setting} {low} {high}");
             }
+        }
+        for ((_, name), doubt) in LACKS.iter().zip(self.doubts) {
+            let _ = writeln!(out, "lacks_{name} {doubt}");
         }
         for (k, cause) in CAUSES.iter().enumerate() {
             let (gain, constant) = class(&self.weights, k);
@@ -103,6 +120,10 @@ impl Model {
             Ok::<_, String>(Intervals(all))
         };
         let (with_mates, alone) = (intervals("with_mates")?, intervals("alone")?);
+        let mut doubts = [1.0; LACKS.len()];
+        for (doubt, (_, name)) in doubts.iter_mut().zip(LACKS) {
+            *doubt = row(&format!("lacks_{name}"), 1)?[0];
+        }
         let mut weights = prior();
         for (k, cause) in CAUSES.iter().enumerate() {
             let pair = row(&format!("cause_{}", cause.label()), 2)?;
@@ -112,6 +133,7 @@ impl Model {
             calibration: Calibration::of(values),
             with_mates,
             alone,
+            doubts,
             weights,
         })
     }

@@ -11,6 +11,8 @@ pub mod season;
 pub mod tail;
 pub mod whiten;
 
+use std::sync::Arc;
+
 use season::Season;
 use tail::Tail;
 use whiten::Whiten;
@@ -44,6 +46,10 @@ pub struct Settings {
     pub record: f64,
     /// What is left a point later of what a new onset must exceed.
     pub fresh: f64,
+    /// So many points in a row beyond the cut on one side are a new level.
+    pub shift: f64,
+    /// Points after the first [`FIRST`] before anything is said.
+    pub warm_up: usize,
 }
 
 impl Default for Settings {
@@ -55,13 +61,15 @@ impl Default for Settings {
             limit: 6.5,
             own: 0.25,
             still: 0.25,
-            far: 0.7,
-            weary: 4.0,
+            far: 0.5,
+            weary: 6.0,
             hold: 0.93,
             begins: 0.75,
-            known: 0.6,
+            known: 0.4,
             record: 0.9995,
             fresh: 0.97,
+            shift: 36.0,
+            warm_up: 36,
         }
     }
 }
@@ -70,12 +78,19 @@ impl Default for Settings {
 const WEARY_PART: f64 = 0.007;
 /// What a point adds to it at most.
 const WEARY_MOST: f64 = 4.0;
-/// Points before anything is said.
-pub const WARM_UP: usize = 36;
 /// Points that the first level and scale are taken from.
-const FIRST: usize = 12;
+pub const FIRST: usize = 12;
 /// Of a normal: standard deviation over mean absolute deviation, cut at three.
 const TO_SIGMA: f64 = 1.27;
+
+/// The smallest scale of a series: less than that nobody would notice.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Floor {
+    /// In the series' unit.
+    pub least: f64,
+    /// As a part of the level.
+    pub part: f64,
+}
 
 /// What a point came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -94,12 +109,16 @@ pub struct Judged {
     pub alarm: bool,
     /// Strength over the limit: 1 is at it.
     pub severity: f64,
+    /// Whether what makes its strength is above what was expected.
+    pub above: bool,
 }
 
 /// The past of one series.
 #[derive(Clone, Debug)]
 pub struct Series {
-    settings: Settings,
+    settings: Arc<Settings>,
+    floor: Floor,
+    /// The first points; empty again once there are [`FIRST`].
     first: Vec<f64>,
     points: f64,
     level: f64,
@@ -112,14 +131,17 @@ pub struct Series {
     onset: f64,
     record: f64,
     weary: f64,
+    /// Points in a row beyond the cut on one side, and their mean.
+    run: (f64, f64),
 }
 
 impl Series {
     /// For points so many seconds apart.
-    pub fn new(interval_s: i64, settings: Settings) -> Self {
+    pub fn new(interval_s: i64, settings: &Arc<Settings>, floor: Floor) -> Self {
         Self {
-            settings,
-            first: Vec::with_capacity(FIRST),
+            settings: Arc::clone(settings),
+            floor,
+            first: Vec::new(),
             points: 0.0,
             level: 0.0,
             scale: 0.0,
@@ -131,12 +153,18 @@ impl Series {
             onset: 0.0,
             record: 0.0,
             weary: 0.0,
+            run: (0.0, 0.0),
         }
     }
 
-    /// Points taken in.
-    pub fn points(&self) -> usize {
-        self.points as usize
+    /// Whether it knows enough of its past to say anything.
+    pub fn is_warm(&self) -> bool {
+        self.points >= self.settings.warm_up as f64 && self.scale > 0.0
+    }
+
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.first.capacity() * size_of::<f64>() + self.season.bytes()
     }
 
     /// Judges a point and learns from it. A value that is no number is missing: it is neither judged nor learnt from.
@@ -150,7 +178,7 @@ impl Series {
         let left = (deviation - shape.used) / thin.max(1.0);
         let most = self.settings.cut * self.scale;
         let far = left / self.scale;
-        let sudden = self.whiten.step(left, 2.0 * most);
+        let sudden = self.whiten.step(left, 2.0 * most, self.least());
         let mut judged = Judged {
             expected: self.level + shape.used,
             scale: self.scale * thin.max(1.0),
@@ -162,17 +190,18 @@ impl Series {
         self.score(&mut judged);
         self.season.learn(time_s, deviation, &shape, 2.0 * most);
         self.follow(left, most);
+        self.shift(left, most);
         judged
     }
 
     /// Whether there are a level and a scale; takes the value in towards them where not.
     fn begun(&mut self, value: f64) -> bool {
-        if self.first.len() >= FIRST {
+        if self.scale > 0.0 {
             return true;
         }
         self.first.push(value);
         if self.first.len() == FIRST {
-            let mut sorted = self.first.clone();
+            let mut sorted = std::mem::take(&mut self.first);
             sorted.sort_unstable_by(f64::total_cmp);
             self.level = sorted[FIRST / 2];
             let mut away: Vec<f64> = sorted.iter().map(|v| (v - self.level).abs()).collect();
@@ -182,19 +211,24 @@ impl Series {
         false
     }
 
-    /// Smallest scale: what numbers of this size cannot resolve.
+    /// Smallest scale: what nobody would notice, or numbers of this size cannot resolve.
     fn least(&self) -> f64 {
-        1e-6 * self.level.abs() + 1e-9
+        (self.floor.part.max(1e-6) * self.level.abs()).max(self.floor.least) + 1e-9
     }
 
     fn score(&mut self, judged: &mut Judged) {
-        if (self.points as usize) < WARM_UP {
+        let s = &self.settings;
+        if self.points < s.warm_up as f64 {
             return;
         }
-        let s = self.settings;
         let (far, sudden) = (judged.far.abs(), judged.sudden.abs());
         let own = self.tail.limit(s.own);
         let strong = sudden.max(s.far * far);
+        judged.above = if sudden > s.far * far {
+            judged.sudden
+        } else {
+            judged.far
+        } > 0.0;
         let over = strong / (s.limit * own);
         // What goes on for long is a new way to stray, which the scale is yet to follow.
         judged.severity = over / (s.weary * self.weary).max(1.0);
@@ -210,6 +244,21 @@ impl Series {
         self.record = (self.record * s.record).max(judged.severity);
         self.onset = (self.onset * s.fresh).max(judged.severity);
         self.tail.learn(sudden);
+    }
+
+    /// What stays beyond the cut for long is the level.
+    fn shift(&mut self, left: f64, most: f64) {
+        let (points, mean) = self.run;
+        if left.abs() < most || (points > 0.0 && left.signum() != mean.signum()) {
+            self.run = (0.0, 0.0);
+            return;
+        }
+        self.run = (points + 1.0, mean + (left - mean) / (points + 1.0));
+        if self.run.0 >= self.settings.shift {
+            self.level += self.run.1;
+            self.whiten.shift(self.run.1);
+            self.run = (0.0, 0.0);
+        }
     }
 
     /// Level and scale follow, with larger steps in the beginning.

@@ -12,6 +12,8 @@ const MOST_SLOTS: usize = 288;
 const HOURS: usize = 168;
 /// A slot's smallest step.
 const STEP: f32 = 0.1;
+/// From so many visits on a slot's step is the smallest.
+const SEEN: u8 = 10;
 /// What an hour of the week moves in a visit: its many points share it, so that it does not follow the hour itself.
 const WEEK_STEP: f64 = 0.3;
 /// A shape must be better by so much to be used.
@@ -22,10 +24,12 @@ const FORGET: f64 = 0.9995;
 /// Shapes of one series.
 #[derive(Clone, Debug, Default)]
 pub struct Season {
-    /// Deviation and times seen, by slot of the day.
-    day: Vec<(f32, f32)>,
+    /// Deviation by slot of the day.
+    day: Box<[f32]>,
+    /// Times that the slot was seen, up to [`SEEN`].
+    seen: Box<[u8]>,
     /// What the day leaves over, by hour of the week.
-    week: Vec<f32>,
+    week: Box<[f32]>,
     /// Losses of no shape, of the day's, of day and week.
     losses: [f64; 3],
     /// An hour's step for each point.
@@ -51,12 +55,18 @@ impl Season {
             return Self::default();
         }
         Self {
-            day: vec![(0.0, 0.0); slots.min(MOST_SLOTS)],
-            week: vec![0.0; HOURS],
+            day: vec![0.0; slots.min(MOST_SLOTS)].into(),
+            seen: vec![0; slots.min(MOST_SLOTS)].into(),
+            week: vec![0.0; HOURS].into(),
             losses: [0.0; 3],
             week_step: WEEK_STEP * (interval_s as f64 / 3_600.0).min(1.0),
             exact: slots <= MOST_SLOTS,
         }
+    }
+
+    /// Bytes that it holds beside itself.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.day) + size_of_val(&*self.seen) + size_of_val(&*self.week)
     }
 
     /// What the shapes say.
@@ -87,8 +97,7 @@ impl Season {
         }
         let at = self.slot(time_s);
         if self.exact {
-            let (value, seen) = self.day[at];
-            return (seen > 0.0).then_some(f64::from(value));
+            return (self.seen[at] > 0).then_some(f64::from(self.day[at]));
         }
         // Between the middles of two slots.
         let exact = time_s.rem_euclid(DAY_S) as f64 / DAY_S as f64 * slots as f64 - at as f64 - 0.5;
@@ -97,11 +106,11 @@ impl Season {
         } else {
             (at + 1) % slots
         };
-        let (a, b) = (self.day[at], self.day[other]);
+        let (a, b) = (f64::from(self.day[at]), f64::from(self.day[other]));
         let away = exact.abs();
-        match (a.1 > 0.0, b.1 > 0.0) {
-            (true, true) => Some(f64::from(a.0) * (1.0 - away) + f64::from(b.0) * away),
-            (true, false) => Some(f64::from(a.0)),
+        match (self.seen[at] > 0, self.seen[other] > 0) {
+            (true, true) => Some(a * (1.0 - away) + b * away),
+            (true, false) => Some(a),
             _ => None,
         }
     }
@@ -123,23 +132,24 @@ impl Season {
             }
         }
         let at = self.slot(time_s);
-        let left = deviation - step(&mut self.day[at], deviation, most);
+        let left = deviation - self.step(at, deviation, most);
         let away = (left - shape.week).clamp(-most, most);
         self.week[hour(time_s)] += (self.week_step * away) as f32;
     }
-}
 
-/// Moves a slot towards a value; answers what it held before, or the value where it held nothing.
-fn step(slot: &mut (f32, f32), value: f64, most: f64) -> f64 {
-    let (held, seen) = *slot;
-    if seen == 0.0 {
-        *slot = (value as f32, 1.0);
-        return value;
+    /// Moves a slot towards a value; answers what it held before, or the value where it held nothing.
+    fn step(&mut self, at: usize, value: f64, most: f64) -> f64 {
+        let (held, seen) = (self.day[at], self.seen[at]);
+        self.seen[at] = (seen + 1).min(SEEN);
+        if seen == 0 {
+            self.day[at] = value as f32;
+            return value;
+        }
+        let part = (1.0 / (f32::from(seen) + 1.0)).max(STEP);
+        let away = (value - f64::from(held)).clamp(-most, most) as f32;
+        self.day[at] = held + part * away;
+        f64::from(held)
     }
-    let part = (1.0 / (seen + 1.0)).max(STEP);
-    let away = (value - f64::from(held)).clamp(-most, most) as f32;
-    *slot = (held + part * away, seen + 1.0);
-    f64::from(held)
 }
 
 fn hour(time_s: i64) -> usize {

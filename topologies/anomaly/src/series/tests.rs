@@ -23,7 +23,7 @@ fn usual(n: i64) -> f64 {
 }
 
 fn judged(points: i64, value: impl Fn(i64) -> f64) -> Vec<Judged> {
-    let mut series = Series::new(STEP, Settings::default());
+    let mut series = Series::new(STEP, &Arc::new(Settings::default()), Floor::default());
     (0..points)
         .map(|n| series.step(n * STEP, value(n), 1.0))
         .collect()
@@ -78,7 +78,7 @@ fn missing_values_and_still_series_raise_nothing() {
 
 #[test]
 fn a_thin_point_may_stray_further() {
-    let mut full = Series::new(STEP, Settings::default());
+    let mut full = Series::new(STEP, &Arc::new(Settings::default()), Floor::default());
     for n in 0..2_000 {
         full.step(n * STEP, noise(n), 1.0);
     }

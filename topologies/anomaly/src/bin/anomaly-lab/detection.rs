@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use fulmar_anomaly::series::{Judged, Series, Settings};
+use fulmar_anomaly::series::{Floor, Judged, Series, Settings};
 use rustc_hash::FxHashMap;
 
 use crate::events::Events;
@@ -148,7 +149,7 @@ fn read(path: &Path) -> Result<Option<Table>, Failure> {
 fn judge(table: &Table) -> Vec<Judged> {
     let steps = table.times.windows(2).take(10).map(|t| t[1] - t[0]);
     let interval = steps.filter(|s| *s > 0).min().unwrap_or(60);
-    let mut series = Series::new(interval, Settings::default());
+    let mut series = Series::new(interval, &Arc::new(Settings::default()), Floor::default());
     let points = table.times.iter().zip(&table.values);
     points
         .map(|(time, value)| series.step(*time, *value, 1.0))

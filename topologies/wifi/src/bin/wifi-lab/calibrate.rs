@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use fulmar_wifi::air::{Calibration, FITTED, Factors, SETTINGS, Setting, Throughput};
-use fulmar_wifi::cause::{CAUSES, Case, evidence, fit, likeliest, shares};
+use fulmar_wifi::air::{Calibration, FITTED, Factors, Throughput};
+use fulmar_wifi::cause::{CAUSES, Case, Weights, evidence, fit, likeliest, shares};
 use fulmar_wifi::grow::Dice;
-use fulmar_wifi::model::{Intervals, Model};
+use fulmar_wifi::lack::{LACKS, without};
+use fulmar_wifi::model::Model;
 
+use crate::conformal::{Said, intervals, widening};
 use crate::ns3::Sample;
 use crate::score::Pair;
 
@@ -18,9 +20,8 @@ const FOLDS: usize = 10;
 const STAY: f64 = 0.15;
 /// Pull of the causes' weights to the physics' rule.
 const CAUSE_PENALTY: f64 = 0.1;
-/// Part of the truths on each side of the interval.
-const TAIL: f64 = 0.05;
-
+/// An interval gets wider by this at least for each thing that a record lacks.
+const DOUBT_LEAST: f64 = 1.1;
 /// What a calibration says of a sample.
 pub fn say(s: &Sample, c: &Calibration, mates: bool) -> Throughput {
     let mates = mates.then_some(&s.mates[..]);
@@ -69,21 +70,6 @@ fn case(s: &Sample, c: &Calibration, class: usize) -> Case {
     (evidence(&f, c), class, 1.0)
 }
 
-/// Factors below and above that hold the middle of the truths of each setting.
-fn intervals(said: &[(Throughput, f64)]) -> Intervals {
-    let end = |setting: Setting, sign: f64| {
-        let own = said.iter().filter(|(t, _)| t.setting == setting);
-        let far = own.map(|(t, truth)| sign * (truth - t.mbps) / t.scale());
-        let mut far: Vec<f64> = far.collect();
-        far.sort_by(f64::total_cmp);
-        // One more than there are: a new one may lie beyond all (split conformal).
-        let at = ((far.len() + 1) as f64 * (1.0 - TAIL)).ceil() as usize;
-        let end = far.get(at.min(far.len()).saturating_sub(1));
-        end.map_or(1.0, |v| v.max(0.05))
-    };
-    Intervals(SETTINGS.map(|(s, _)| (end(s, -1.0), end(s, 1.0))))
-}
-
 /// A part of each deployment: the same seed gives the same.
 pub fn folds<'a>(
     names: impl Iterator<Item = &'a str>,
@@ -111,6 +97,8 @@ pub struct LeftOut<'a> {
     pub causes: Vec<Pair<'a>>,
     /// 1 where the interval of the other parts holds the truth.
     pub held: Vec<Pair<'a>>,
+    /// The same from sums alone.
+    pub held_alone: Vec<Pair<'a>>,
 }
 
 /// The probe rows with truth.
@@ -122,60 +110,72 @@ pub fn probes<'a>(samples: &[&'a Sample]) -> Vec<&'a Sample> {
 /// Fits all of it, and answers what it says of what it did not see.
 pub fn train<'a>(samples: &[&'a Sample], seed: u64) -> (Model, LeftOut<'a>) {
     let probes = probes(samples);
-    let causes: Vec<(&'a Sample, usize)> = samples
-        .iter()
-        .filter_map(|s| Some((*s, s.cause?)))
-        .collect();
     let fold = folds(samples.iter().map(|s| s.name[0].as_str()), FOLDS, seed);
     let of = |s: &Sample| fold.get(s.name[0].as_str()).copied().unwrap_or(0);
     let mut out = LeftOut::default();
     let (mut known, mut alone) = (Vec::new(), Vec::new());
+    let mut lacking = LACKS.map(|_| Vec::new());
     for k in 0..FOLDS {
         let seen: Vec<&Sample> = probes.iter().copied().filter(|s| of(s) != k).collect();
         let c = calibrate(&seen);
-        let cases: Vec<Case> = causes
-            .iter()
-            .filter(|(s, _)| of(s) != k)
-            .map(|(s, class)| case(s, &c, *class))
-            .collect();
-        let weights = fit(&cases, CAUSE_PENALTY);
         for s in probes.iter().copied().filter(|s| of(s) == k) {
-            let (full, sums) = (say(s, &c, true), say(s, &c, false));
-            known.push((k, full, s.truth));
-            alone.push((k, sums, s.truth));
-            let group = s.name[0].as_str();
-            for (to, t) in [(&mut out.with_mates, full), (&mut out.alone, sums)] {
-                to.push(Pair {
-                    group,
-                    said: t.mbps,
-                    truth: s.truth,
-                });
+            known.push(said(s, say(s, &c, true)));
+            alone.push(said(s, say(s, &c, false)));
+            for (to, (lack, _)) in lacking.iter_mut().zip(LACKS) {
+                let less = Factors::of(&without(&s.moment, lack), None, &c);
+                to.push(said(s, less.throughput(&c)));
             }
         }
-        for (s, class) in causes.iter().filter(|(s, _)| of(s) == k) {
-            let said = likeliest(&shares(&weights, &case(s, &c, *class).0), false);
+        let (seen, own): (Vec<&Sample>, Vec<&Sample>) = samples.iter().partition(|s| of(s) != k);
+        let weights = causes(&seen, &c);
+        for s in own.into_iter().filter(|s| s.cause.is_some()) {
+            let e = evidence(&Factors::of(&s.moment, Some(&s.mates), &c), &c);
+            let said = likeliest(&shares(&weights, &e), false);
             out.causes.push(Pair {
                 group: &s.name[0],
                 said: CAUSES.iter().position(|c| *c == said).unwrap_or(0) as f64,
-                truth: *class as f64,
+                truth: s.cause.unwrap_or(0) as f64,
             });
         }
     }
-    hold(&known, &mut out);
+    let pair = |s: &Said<'a>| Pair {
+        group: s.group,
+        said: s.t.mbps,
+        truth: s.truth,
+    };
+    out.with_mates = known.iter().map(pair).collect();
+    out.alone = alone.iter().map(pair).collect();
+    out.held = hold(&known, &fold, seed);
+    out.held_alone = hold(&alone, &fold, seed);
     let calibration = calibrate(&probes);
-    let cases: Vec<Case> = causes
-        .iter()
-        .map(|(s, k)| case(s, &calibration, *k))
-        .collect();
-    let all =
-        |v: &[(usize, Throughput, f64)]| v.iter().map(|(_, t, y)| (*t, *y)).collect::<Vec<_>>();
+    let sums = intervals(&alone, seed);
+    // What is not known never makes surer.
+    let wider = |said: &Vec<Said<'_>>| widening(said, &sums).max(DOUBT_LEAST);
     let model = Model {
         calibration,
-        with_mates: intervals(&all(&known)),
-        alone: intervals(&all(&alone)),
-        weights: fit(&cases, CAUSE_PENALTY),
+        with_mates: intervals(&known, seed),
+        alone: sums,
+        doubts: std::array::from_fn(|i| wider(&lacking[i])),
+        weights: causes(samples, &calibration),
     };
     (model, out)
+}
+
+fn said(s: &Sample, t: Throughput) -> Said<'_> {
+    Said {
+        group: &s.name[0],
+        t,
+        truth: s.truth,
+    }
+}
+
+/// The weights of the causes, of the samples that have one.
+fn causes(samples: &[&Sample], c: &Calibration) -> Weights {
+    let cases: Vec<Case> = samples
+        .iter()
+        .filter_map(|s| Some(case(s, c, s.cause?)))
+        .collect();
+    fit(&cases, CAUSE_PENALTY)
 }
 
 /// What a model of the smaller deployments says of the largest quarter by clients: throughput with the
@@ -211,20 +211,20 @@ pub fn larger<'a>(samples: &[&'a Sample], seed: u64) -> (Vec<Pair<'a>>, Vec<Pair
     out
 }
 
-/// Whether each truth lies in the interval that the other parts give.
-fn hold(known: &[(usize, Throughput, f64)], out: &mut LeftOut<'_>) {
-    for (i, (k, t, truth)) in known.iter().enumerate() {
-        let others: Vec<_> = known
-            .iter()
-            .filter(|o| o.0 != *k)
-            .map(|o| (o.1, o.2))
-            .collect();
-        let (low, high) = intervals(&others).around(t, 1.0);
-        let group = out.with_mates[i].group;
-        out.held.push(Pair {
-            group,
-            said: f64::from(low <= *truth && *truth <= high),
-            truth: 1.0,
-        });
+/// Whether each truth lies in the interval that is made of the other parts alone.
+fn hold<'a>(all: &[Said<'a>], fold: &BTreeMap<&str, usize>, seed: u64) -> Vec<Pair<'a>> {
+    let mut out = Vec::new();
+    for k in 0..FOLDS {
+        let others: Vec<Said<'_>> = all.iter().copied().filter(|s| fold[s.group] != k).collect();
+        let of = intervals(&others, seed);
+        for s in all.iter().filter(|s| fold[s.group] == k) {
+            let (low, high) = of.around(&s.t, 1.0);
+            out.push(Pair {
+                group: s.group,
+                said: f64::from(low <= s.truth && s.truth <= high),
+                truth: 1.0,
+            });
+        }
     }
+    out
 }

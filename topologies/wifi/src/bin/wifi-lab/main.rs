@@ -4,6 +4,7 @@
 //! and run it.
 
 mod calibrate;
+mod conformal;
 mod evaluate;
 mod itu;
 mod itu_features;

@@ -71,6 +71,7 @@ fn live(table: &Table, o: &Options) -> Result<Vec<Figure>> {
         of("ns3/cover90", "1", &left.held, accuracy),
         of("ns3/mae, sums alone", "Mb/s", &left.alone, mae),
         of("ns3/r2, sums alone", "1", &left.alone, r2),
+        of("ns3/cover90, sums alone", "1", &left.held_alone, accuracy),
         of("cause/accuracy", "1", &left.causes, accuracy),
         of("cause/macro_f1", "1", &left.causes, macro_f1),
     ];
