@@ -29,7 +29,10 @@ impl Nimbus {
         }
     }
 
-    async fn topologies(&self, info: &pb::ClusterInfo) -> Result<Vec<pb::TopologyInfo>, tonic::Status> {
+    async fn topologies(
+        &self,
+        info: &pb::ClusterInfo,
+    ) -> Result<Vec<pb::TopologyInfo>, tonic::Status> {
         let mut found = Vec::with_capacity(info.topologies.len());
         for t in &info.topologies {
             let request = pb::GetTopologyInfoRequest {
@@ -56,15 +59,19 @@ impl Nimbus {
         let info = client.get_cluster_info(pb::GetClusterInfoRequest {}).await;
         let info = info.map_err(status)?.into_inner();
         let topologies = self.topologies(&info).await.map_err(status)?;
-        let (vcpu, memory_gib) = needs::needed(&topologies);
+        let needed = needs::needed(&topologies);
         let wish = {
             let (memory, wishes) = &mut *self.wishes.lock().await;
-            let demand = memory.demand(vcpu, memory_gib, fulmar_spot_ec2::events::now_ms());
+            let demand = memory.demand(&needed, fulmar_spot_ec2::events::now_ms());
             wishes.of(demand)?
         };
         let work = needs::work(&topologies);
         let mut nodes: BTreeMap<String, NodeState> = BTreeMap::new();
-        for n in info.supervisors.iter().filter(|n| n.alive && !n.instance_id.is_empty()) {
+        for n in info
+            .supervisors
+            .iter()
+            .filter(|n| n.alive && !n.instance_id.is_empty())
+        {
             let says = |kind| n.notices.iter().any(|said| said.kind() == kind);
             let state = NodeState {
                 work: work.get(&n.node_id).copied().unwrap_or(0),

@@ -77,7 +77,8 @@ fn settings(conf: &Config) -> Result<Settings, Failure> {
     settings.subnets = conf.strings("fleet.ec2.subnets")?;
     if settings.subnets.is_empty() {
         return Err(Failure::Usage(
-            "fleet.ec2.subnets is missing: one subnet or more in each zone that is to be used".to_owned(),
+            "fleet.ec2.subnets is missing: one subnet or more in each zone that is to be used"
+                .to_owned(),
         ));
     }
     settings.queue = conf.str("fleet.sqs.queue")?;
@@ -89,9 +90,8 @@ fn settings(conf: &Config) -> Result<Settings, Failure> {
 }
 
 fn pace(conf: &Config) -> Result<Pace, Failure> {
-    let ms = |key| -> Result<Option<u64>, Failure> {
-        Ok(conf.secs(key)?.map(|d| d.as_millis() as u64))
-    };
+    let ms =
+        |key| -> Result<Option<u64>, Failure> { Ok(conf.secs(key)?.map(|d| d.as_millis() as u64)) };
     let mut limits = Limits::default();
     for (key, own) in [
         ("fleet.settle.secs", &mut limits.settle),
@@ -103,7 +103,9 @@ fn pace(conf: &Config) -> Result<Pace, Failure> {
         *own = ms(key)?.unwrap_or(*own);
     }
     limits.back_to_spot_most = limits.back_to_spot_most.max(limits.back_to_spot);
-    let provider = conf.secs("fleet.look.secs")?.unwrap_or(Duration::from_secs(5));
+    let provider = conf
+        .secs("fleet.look.secs")?
+        .unwrap_or(Duration::from_secs(5));
     Ok(Pace {
         cluster: provider.min(Duration::from_secs(1)),
         provider,

@@ -89,7 +89,11 @@ mod with {
     async fn rehearsed(fleet: &Fleet) -> Result<(Known, Plan), Failure> {
         let known = fleet.nimbus.known().await?;
         let now = fulmar_spot_ec2::events::now_ms();
-        let plan = fleet.ec2.rehearse(&known, now).await.map_err(Failure::here)?;
+        let plan = fleet
+            .ec2
+            .rehearse(&known, now)
+            .await
+            .map_err(Failure::here)?;
         Ok((known, plan))
     }
 
@@ -112,7 +116,10 @@ mod with {
                 let what = format!("order {} on {}", o.nodes, life(o.life));
                 let more = if pools.len() > 4 { " …" } else { "" };
                 let first: Vec<&str> = pools.iter().take(4).map(String::as_str).collect();
-                vec![what, format!("any of {} pools: {}{more}", pools.len(), first.join(" "))]
+                vec![
+                    what,
+                    format!("any of {} pools: {}{more}", pools.len(), first.join(" ")),
+                ]
             }
             Command::Drain(id) => vec![format!("let go {id}"), "its work moves first".to_owned()],
             Command::Terminate(id) => vec![format!("end {id}"), String::new()],
@@ -147,7 +154,13 @@ mod with {
         };
         let row = |s: &fulmar_spot_ec2::Seen| {
             let pool = format!("{}/{}", s.instance_type, s.zone);
-            vec![s.id.clone(), pool, life(s.life).to_owned(), s.order.clone(), state(s)]
+            vec![
+                s.id.clone(),
+                pool,
+                life(s.life).to_owned(),
+                s.order.clone(),
+                state(s),
+            ]
         };
         let one = |s: &fulmar_spot_ec2::Seen| {
             json!({"instance": s, "node": known.nodes.get(&s.id).map(|n|
@@ -156,7 +169,12 @@ mod with {
         let json = json!({"wanted": plan.wanted, "there": plan.there,
             "instances": plan.instances.iter().map(one).collect::<Vec<_>>()});
         let rows = plan.instances.iter().map(row).collect();
-        output::print(form, &["instance", "pool", "paid", "order", "state"], rows, &json);
+        output::print(
+            form,
+            &["instance", "pool", "paid", "order", "state"],
+            rows,
+            &json,
+        );
         Ok(())
     }
 
@@ -167,12 +185,17 @@ mod with {
         let pools = known.wish.pools(&names);
         if pools.is_empty() {
             return Err(Failure::Refused(
-                "no topology needs anything yet, so there are no pools: submit one first".to_owned(),
+                "no topology needs anything yet, so there are no pools: submit one first"
+                    .to_owned(),
             ));
         }
         let asked = fleet.ec2.request_spot_fleet(role, &pools, &zones, 0).await;
         let id = asked.map_err(Failure::here)?;
-        output::say(form, &format!("fleet.ec2.fleet: {id}"), &json!({"fleet": id}));
+        output::say(
+            form,
+            &format!("fleet.ec2.fleet: {id}"),
+            &json!({"fleet": id}),
+        );
         Ok(())
     }
 }

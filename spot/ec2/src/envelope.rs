@@ -147,7 +147,11 @@ mod tests {
         );
         let state = "EC2 Instance State-change Notification";
         assert_eq!(
-            event(state, time, r#"{"instance-id":"i-0a1b","state":"stopping"}"#),
+            event(
+                state,
+                time,
+                r#"{"instance-id":"i-0a1b","state":"stopping"}"#
+            ),
             told(true, NOW)
         );
         assert!(matches!(
@@ -168,7 +172,13 @@ mod tests {
         for body in ["", "{", "[]", "null", r#"{"detail":{}}"#] {
             assert!(matches!(read(body, NOW), Event::Malformed(_)), "{body}");
         }
-        for detail in ["null", "{}", r#"{"instance-id":7}"#, r#"{"instance-id":"i-"}"#, "[1]"] {
+        for detail in [
+            "null",
+            "{}",
+            r#"{"instance-id":7}"#,
+            r#"{"instance-id":"i-"}"#,
+            "[1]",
+        ] {
             let read = event("EC2 Spot Instance Interruption Warning", "x", detail);
             assert!(matches!(read, Event::Malformed(_)), "{detail}");
         }

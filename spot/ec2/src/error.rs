@@ -1,7 +1,7 @@
 //! What can go wrong between here and AWS, and what a refusal means for the fleet.
 
-use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use fulmar_spot_plan::fleet::Refused;
 
 /// An error of this crate.
@@ -113,8 +113,12 @@ impl Error {
                 Self::NotOffered(what)
             }
             Self::Refused { code, .. }
-                if ["InvalidAction", "UnsupportedOperation", "UnauthorizedOperation"]
-                    .contains(&code.as_str()) =>
+                if [
+                    "InvalidAction",
+                    "UnsupportedOperation",
+                    "UnauthorizedOperation",
+                ]
+                .contains(&code.as_str()) =>
             {
                 Self::NotOffered(what)
             }
@@ -142,7 +146,10 @@ mod tests {
             meaning("InsufficientInstanceCapacity", "", Some(3)),
             Refused::Capacity(3)
         );
-        assert_eq!(meaning("RequestLimitExceeded", "", None), Refused::Throttled);
+        assert_eq!(
+            meaning("RequestLimitExceeded", "", None),
+            Refused::Throttled
+        );
         // Said of no pool, no pool can be left alone for it.
         assert!(matches!(
             meaning("InsufficientInstanceCapacity", "x", None),

@@ -42,12 +42,18 @@ pub struct Heard {
 impl Heard {
     /// Whether an instance has a sentence that is not overdue.
     pub fn is_sentenced(&self, id: &str, now_ms: u64) -> bool {
-        let held = self.sentences.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self
+            .sentences
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         held.get(id).is_some_and(|at| now_ms < at + OVERDUE_MS)
     }
 
     fn remember(&self, id: &str, deadline_ms: u64, now_ms: u64) {
-        let mut held = self.sentences.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self
+            .sentences
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         held.retain(|_, at| now_ms < *at + OVERDUE_MS);
         if held.len() < REMEMBERED {
             held.insert(id.to_owned(), deadline_ms);
@@ -126,7 +132,11 @@ pub async fn round<C: Cluster>(
             }
         }
         if let (true, Some(receipt)) = (taken, message.receipt_handle()) {
-            let done = ec2.sqs.delete_message().queue_url(queue).receipt_handle(receipt);
+            let done = ec2
+                .sqs
+                .delete_message()
+                .queue_url(queue)
+                .receipt_handle(receipt);
             // Said again a notice changes nothing.
             if let Err(error) = done.send().await.map_err(|e| Error::of("DeleteMessage", e)) {
                 tracing::warn!(%error, "a message that was read comes again");

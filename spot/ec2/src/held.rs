@@ -3,8 +3,8 @@
 
 use aws_sdk_ec2::types::{
     AllocationStrategy, BatchState, ExcessCapacityTerminationPolicy,
-    FleetExcessCapacityTerminationPolicy, FleetLaunchTemplateSpecification,
-    LaunchTemplateConfig, LaunchTemplateOverrides, InstanceType, SpotFleetRequestConfigData,
+    FleetExcessCapacityTerminationPolicy, FleetLaunchTemplateSpecification, InstanceType,
+    LaunchTemplateConfig, LaunchTemplateOverrides, SpotFleetRequestConfigData,
     TargetCapacitySpecificationRequest,
 };
 use fulmar_spot_plan::fleet::Pool;
@@ -22,17 +22,22 @@ impl Ec2 {
     pub async fn instances_of(&self, held: &Held) -> Result<Vec<String>> {
         let ids: Vec<Option<String>> = match held {
             Held::SpotFleet(id) => {
-                let asked = self.ec2.describe_spot_fleet_instances().spot_fleet_request_id(id);
+                let asked = self
+                    .ec2
+                    .describe_spot_fleet_instances()
+                    .spot_fleet_request_id(id);
                 let answer = asked.send().await;
                 let answer = answer.map_err(|e| Error::of("DescribeSpotFleetInstances", e))?;
-                let id = |i: &aws_sdk_ec2::types::ActiveInstance| i.instance_id().map(str::to_owned);
+                let id =
+                    |i: &aws_sdk_ec2::types::ActiveInstance| i.instance_id().map(str::to_owned);
                 answer.active_instances().iter().map(id).collect()
             }
             Held::Maintained(id) => {
                 let asked = self.ec2.describe_fleet_instances().fleet_id(id);
                 let answer = asked.send().await;
                 let answer = answer.map_err(|e| Error::of("DescribeFleetInstances", e))?;
-                let id = |i: &aws_sdk_ec2::types::ActiveInstance| i.instance_id().map(str::to_owned);
+                let id =
+                    |i: &aws_sdk_ec2::types::ActiveInstance| i.instance_id().map(str::to_owned);
                 answer.active_instances().iter().map(id).collect()
             }
         };
@@ -46,15 +51,22 @@ impl Ec2 {
     pub async fn target(&self, held: &Held) -> Result<i32> {
         let (what, target) = match held {
             Held::SpotFleet(id) => {
-                let asked = self.ec2.describe_spot_fleet_requests().spot_fleet_request_ids(id);
+                let asked = self
+                    .ec2
+                    .describe_spot_fleet_requests()
+                    .spot_fleet_request_ids(id);
                 let answer = asked.send().await;
                 let answer = answer.map_err(|e| Error::of("DescribeSpotFleetRequests", e))?;
                 let first = answer.spot_fleet_request_configs().first();
                 let lives = first.filter(|c| {
                     !matches!(
                         c.spot_fleet_request_state(),
-                        Some(BatchState::Cancelled | BatchState::CancelledRunning
-                            | BatchState::CancelledTerminatingInstances | BatchState::Failed)
+                        Some(
+                            BatchState::Cancelled
+                                | BatchState::CancelledRunning
+                                | BatchState::CancelledTerminatingInstances
+                                | BatchState::Failed
+                        )
                     )
                 });
                 let config = lives.and_then(|c| c.spot_fleet_request_config());
@@ -115,7 +127,13 @@ impl Ec2 {
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn request_spot_fleet(&self, role: &str, pools: &[Pool], zones: &Zones, nodes: u32) -> Result<String> {
+    pub async fn request_spot_fleet(
+        &self,
+        role: &str,
+        pools: &[Pool],
+        zones: &Zones,
+        nodes: u32,
+    ) -> Result<String> {
         const WHAT: &str = "RequestSpotFleet";
         let template = self.template();
         let template = FleetLaunchTemplateSpecification::builder()
@@ -133,10 +151,18 @@ impl Ec2 {
                 .overrides(only)
                 .build()
         };
-        let in_zone = |p: &Pool| zones.get(&p.zone).map_or(&[][..], |z| &z.subnets[..]).to_vec();
-        let configs = pools
-            .iter()
-            .flat_map(|p| in_zone(p).into_iter().map(|s| config(p, &s)).collect::<Vec<_>>());
+        let in_zone = |p: &Pool| {
+            zones
+                .get(&p.zone)
+                .map_or(&[][..], |z| &z.subnets[..])
+                .to_vec()
+        };
+        let configs = pools.iter().flat_map(|p| {
+            in_zone(p)
+                .into_iter()
+                .map(|s| config(p, &s))
+                .collect::<Vec<_>>()
+        });
         let data = SpotFleetRequestConfigData::builder()
             .allocation_strategy(AllocationStrategy::PriceCapacityOptimized)
             .iam_fleet_role(role)
@@ -144,9 +170,17 @@ impl Ec2 {
             .set_launch_template_configs(Some(configs.collect()))
             .client_token(format!("fulmar-{}", self.settings.cluster))
             .build();
-        let sent = self.ec2.request_spot_fleet().spot_fleet_request_config(data).send().await;
+        let sent = self
+            .ec2
+            .request_spot_fleet()
+            .spot_fleet_request_config(data)
+            .send()
+            .await;
         let answer = sent.map_err(|e| Error::of(WHAT, e))?;
         let id = answer.spot_fleet_request_id().map(str::to_owned);
-        id.ok_or(Error::Nonsense { what: WHAT, why: "no id".to_owned() })
+        id.ok_or(Error::Nonsense {
+            what: WHAT,
+            why: "no id".to_owned(),
+        })
     }
 }

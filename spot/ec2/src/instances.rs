@@ -41,7 +41,11 @@ impl Ec2 {
         if let Some(held) = &self.settings.held {
             let known = |id: &String| found.iter().any(|s| s.id == *id);
             let ids = self.instances_of(held).await?;
-            let others: Vec<&str> = ids.iter().filter(|id| !known(id)).map(String::as_str).collect();
+            let others: Vec<&str> = ids
+                .iter()
+                .filter(|id| !known(id))
+                .map(String::as_str)
+                .collect();
             if !others.is_empty() {
                 found.extend(self.described(vec![filter("instance-id", &others)]).await?);
             }
@@ -66,7 +70,10 @@ impl Ec2 {
                 .map_err(|e| Error::of(WHAT, e))?;
             let all = page.reservations().iter().flat_map(|r| r.instances());
             found.extend(all.filter_map(seen));
-            next = page.next_token().filter(|t| !t.is_empty()).map(str::to_owned);
+            next = page
+                .next_token()
+                .filter(|t| !t.is_empty())
+                .map(str::to_owned);
             if next.is_none() {
                 return Ok(found);
             }
@@ -80,7 +87,10 @@ impl Ec2 {
 
 fn filter(name: &str, values: &[&str]) -> Filter {
     let values = values.iter().map(|v| (*v).to_owned()).collect();
-    Filter::builder().name(name).set_values(Some(values)).build()
+    Filter::builder()
+        .name(name)
+        .set_values(Some(values))
+        .build()
 }
 
 /// An instance without an id, a type or a zone is none that could be counted.

@@ -154,12 +154,19 @@ where
         let error = match ask().await {
             Ok(answer) => return Ok(answer),
             Err(error @ Error::Settings(_)) => return Err(error),
-            Err(Error::Refused { what, code, message }) if code.ends_with(".NotFound") => {
+            Err(Error::Refused {
+                what,
+                code,
+                message,
+            }) if code.ends_with(".NotFound") => {
                 return Err(Error::Settings(format!("{what}: {message}")));
             }
             Err(error) => error,
         };
-        let text = format!("the fleet does not begin: {error}; tried again in {} s", wait.as_secs());
+        let text = format!(
+            "the fleet does not begin: {error}; tried again in {} s",
+            wait.as_secs()
+        );
         cluster.say(text).await;
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(AGAIN_MOST);

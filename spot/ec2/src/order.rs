@@ -160,14 +160,17 @@ fn pool_of(
     zones: &Zones,
 ) -> Option<usize> {
     let overrides = of?.overrides()?;
-    let kind = overrides.instance_type().map(InstanceType::as_str).or(kind)?;
+    let kind = overrides
+        .instance_type()
+        .map(InstanceType::as_str)
+        .or(kind)?;
     let subnet = overrides.subnet_id();
     let in_subnet = |p: &Pool| {
         let zone = zones.get(&p.zone);
         zone.is_some_and(|z| z.subnets.iter().any(|s| Some(s.as_str()) == subnet))
     };
     let zone = overrides.availability_zone();
-    pools.iter().position(|p| {
-        p.instance_type == kind && (in_subnet(p) || zone == Some(p.zone.as_str()))
-    })
+    pools
+        .iter()
+        .position(|p| p.instance_type == kind && (in_subnet(p) || zone == Some(p.zone.as_str())))
 }

@@ -67,7 +67,12 @@ impl Ec2 {
     ///
     /// # Errors
     /// [`Error::NotOffered`] where the endpoint or the rights do not have it; no answer; a refusal.
-    pub async fn poor_zones(&self, zones: &Zones, types: &[String], nodes: u32) -> Result<Vec<String>> {
+    pub async fn poor_zones(
+        &self,
+        zones: &Zones,
+        types: &[String],
+        nodes: u32,
+    ) -> Result<Vec<String>> {
         const WHAT: &str = "GetSpotPlacementScores";
         let answer = self
             .ec2
@@ -84,7 +89,9 @@ impl Ec2 {
                 s.availability_zone_id() == Some(z.id.as_str())
             };
             let score = answer.spot_placement_scores().iter().find(of);
-            score.and_then(|s| s.score()).is_some_and(|s| s <= SCORE_POOR)
+            score
+                .and_then(|s| s.score())
+                .is_some_and(|s| s <= SCORE_POOR)
         };
         let poor: Vec<String> = zones
             .iter()
@@ -92,6 +99,10 @@ impl Ec2 {
             .map(|(name, _)| name.clone())
             .collect();
         // Where all are poor none is better.
-        Ok(if poor.len() < zones.len() { poor } else { Vec::new() })
+        Ok(if poor.len() < zones.len() {
+            poor
+        } else {
+            Vec::new()
+        })
     }
 }

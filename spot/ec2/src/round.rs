@@ -66,11 +66,21 @@ impl Round {
 
     /// Asks which zones are expected to have little room, where the endpoint has it.
     pub async fn ask_scores(&mut self, known: &Known) {
-        let types: Vec<String> = known.wish.types.iter().map(|p| p.instance_type.clone()).collect();
+        let types: Vec<String> = known
+            .wish
+            .types
+            .iter()
+            .map(|p| p.instance_type.clone())
+            .collect();
         if !self.scores_offered || types.is_empty() {
             return;
         }
-        let least = known.wish.types.iter().map(|p| p.part).fold(f64::INFINITY, f64::min);
+        let least = known
+            .wish
+            .types
+            .iter()
+            .map(|p| p.part)
+            .fold(f64::INFINITY, f64::min);
         let nodes = (known.wish.wanted / least).ceil() as u32;
         match self.ec2.poor_zones(&self.zones, &types, nodes).await {
             Ok(poor) => self.poor = poor,
@@ -109,7 +119,12 @@ impl Round {
     }
 
     fn repool(&mut self, known: &Known) {
-        let zones: Vec<String> = self.zones.keys().filter(|z| !self.poor.contains(z)).cloned().collect();
+        let zones: Vec<String> = self
+            .zones
+            .keys()
+            .filter(|z| !self.poor.contains(z))
+            .cloned()
+            .collect();
         let pools = known.wish.pools(&zones);
         if pools != self.pools {
             self.pools.clone_from(&pools);
@@ -119,7 +134,8 @@ impl Round {
 
     /// Nodes of somebody else's fleet bear no order: those that are new came for the oldest one that waits.
     fn attribute(&mut self, seen: &[Seen]) {
-        self.brought.retain(|id, _| seen.iter().any(|s| s.id == *id));
+        self.brought
+            .retain(|id, _| seen.iter().any(|s| s.id == *id));
         for s in seen.iter().filter(|s| s.order.is_empty()) {
             if self.brought.contains_key(&s.id) {
                 continue;
@@ -141,15 +157,26 @@ impl Round {
 
     fn look(&mut self, seen: &[Seen], known: &Known, now: u64) -> Look {
         self.ended.retain(|_, at| now < *at + ENDED_SHOWN_MS);
-        let there: Vec<&Seen> = seen.iter().filter(|s| !self.ended.contains_key(&s.id)).collect();
+        let there: Vec<&Seen> = seen
+            .iter()
+            .filter(|s| !self.ended.contains_key(&s.id))
+            .collect();
         let instances: Vec<Instance> = there.iter().map(|s| self.instance(s, known, now)).collect();
         let spot = |i: &&Instance| i.life == Life::Spot && !i.leaving;
-        let standing: BTreeSet<String> = instances.iter().filter(spot).map(|i| i.id.clone()).collect();
+        let standing: BTreeSet<String> = instances
+            .iter()
+            .filter(spot)
+            .map(|i| i.id.clone())
+            .collect();
         let ours = |id: &&String| {
             let by_us = there.iter().any(|s| s.id == **id && s.ending_ms.is_some());
             by_us || self.ended.contains_key(*id)
         };
-        let taken = self.standing.difference(&standing).filter(|id| !ours(id)).count();
+        let taken = self
+            .standing
+            .difference(&standing)
+            .filter(|id| !ours(id))
+            .count();
         (0..taken).for_each(|_| self.risk.note(now));
         let risky = self.risk.is_high(standing.len(), now);
         self.standing = standing;
@@ -167,7 +194,11 @@ impl Round {
             .iter()
             .position(|p| p.instance_type == s.instance_type && p.zone == s.zone);
         // A zone that is left alone now still holds what it holds.
-        let part = known.wish.types.iter().find(|p| p.instance_type == s.instance_type);
+        let part = known
+            .wish
+            .types
+            .iter()
+            .find(|p| p.instance_type == s.instance_type);
         let node = known.nodes.get(&s.id);
         let order = match s.order.is_empty() {
             true => self.brought.get(&s.id).cloned().unwrap_or_default(),
@@ -197,7 +228,9 @@ impl Round {
                     sentence: true,
                     deadline_ms: now + self.drain_ms,
                 };
-                cluster.say(format!("{id} is let go: its work moves first")).await;
+                cluster
+                    .say(format!("{id} is let go: its work moves first"))
+                    .await;
                 // Without its mark another life of the manager would count it again, which costs time only.
                 if let Err(error) = self.ec2.mark_ending(&id, now).await {
                     tracing::warn!(%error, id, "not marked as going");
@@ -207,6 +240,8 @@ impl Round {
                     tracing::warn!(why, id, "Nimbus was not told");
                 }
             }
+            // Within one look it is said again.
+            Command::Terminate(id) if self.ended.contains_key(&id) => {}
             Command::Terminate(id) => match self.ec2.end(&id).await {
                 Ok(()) => {
                     self.ended.insert(id.clone(), now);
@@ -236,7 +271,11 @@ impl Round {
         };
         let nodes: u32 = came.values().sum();
         if nodes > 0 {
-            let text = format!("{nodes} of {} nodes come: {}", order.nodes, self.names(&came));
+            let text = format!(
+                "{nodes} of {} nodes come: {}",
+                order.nodes,
+                self.names(&came)
+            );
             cluster.say(text).await;
         }
         for command in self.fleet.answered(&order.token, &came, &refused, now) {

@@ -425,10 +425,18 @@ fn pools_change_and_what_was_refused_or_ordered_is_not_forgotten() {
     }
     let hidden: Vec<_> = w.hidden.iter().map(|(_, i)| i.id.clone()).collect();
     w.pools.rotate_left(3);
-    for i in w.there.iter_mut().chain(w.hidden.iter_mut().map(|h| &mut h.1)) {
+    for i in w
+        .there
+        .iter_mut()
+        .chain(w.hidden.iter_mut().map(|h| &mut h.1))
+    {
         i.pool = i.pool.map(|p| (p + 7) % 10);
     }
     w.fleet.repool(w.pools.clone());
     w.run(300);
-    assert!(!hidden.is_empty() && w.part() >= 1.0 - 1e-9 && w.part() < 1.3, "{}", w.part());
+    assert!(
+        !hidden.is_empty() && w.part() >= 1.0 - 1e-9 && w.part() < 1.3,
+        "{}",
+        w.part()
+    );
 }
