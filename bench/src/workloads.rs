@@ -146,7 +146,7 @@ impl BasicBolt for Split {
     }
     fn execute(&mut self, input: &Tuple<'_>, out: &mut Emitter<'_, '_>) -> Result<()> {
         input
-            .str("value")?
+            .str(0)?
             .split(' ')
             .try_for_each(|word| out.emit([word]))
     }
@@ -209,7 +209,7 @@ pub fn idle() -> Result<Topology> {
 
 /// Counts words by word; on a tick, which only verification asks for, it writes what it has to a file.
 struct Words {
-    words: HashMap<String, u64, FxBuildHasher>,
+    words: HashMap<Text, u64, FxBuildHasher>,
     null: Null,
     file: Option<PathBuf>,
 }
@@ -238,11 +238,11 @@ impl BasicBolt for Words {
         if input.is_tick() {
             return self.write();
         }
-        let word = input.str("word")?;
+        let word = input.text(0)?;
         match self.words.get_mut(word) {
             Some(n) => *n += 1,
             None => {
-                self.words.insert(word.to_owned(), 1);
+                self.words.insert(word.clone(), 1);
             }
         }
         self.null.execute(input, out)

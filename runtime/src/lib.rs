@@ -32,7 +32,7 @@ pub mod prelude {
     pub use fulmar_api::{
         AckToken, BasicBolt, Bolt, BoltCollector, Config, Emitter, Error, FailReason, Grouping,
         JoinBolt, KeyValueState, MessageId, Next, Outputs, Result, Spout, SpoutCollector, Stateful,
-        StatefulBolt, StatefulWindowedBolt, TaskContext, TaskId, Topology, TopologyBuilder, Tuple,
-        Value, Windowed, WindowedBolt,
+        StatefulBolt, StatefulWindowedBolt, TaskContext, TaskId, Text, Topology, TopologyBuilder,
+        Tuple, Value, Windowed, WindowedBolt,
     };
 }

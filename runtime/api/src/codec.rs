@@ -8,10 +8,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use smol_str::SmolStr;
-
 use crate::error::{Error, Result};
 use crate::object::Object;
+use crate::text::Text;
 use crate::value::Value;
 
 /// Deepest nesting that is read: each level costs stack, and what is on disk is not trusted.
@@ -121,8 +120,8 @@ impl<'a> Reader<'a> {
         self.take(len)
     }
 
-    fn text(&mut self) -> Option<SmolStr> {
-        std::str::from_utf8(self.run()?).ok().map(SmolStr::new)
+    fn text(&mut self) -> Option<Text> {
+        std::str::from_utf8(self.run()?).ok().map(Text::new)
     }
 
     fn value(&mut self, depth: usize) -> Option<Value> {
@@ -170,11 +169,8 @@ mod tests {
             prop::collection::vec(any::<u8>(), 0..20).prop_map(Value::from),
         ];
         leaf.prop_recursive(3, 20, 4, |inner| {
-            let map = prop::collection::btree_map(
-                "[a-c]{0,2}".prop_map(SmolStr::from),
-                inner.clone(),
-                0..4,
-            );
+            let map =
+                prop::collection::btree_map("[a-c]{0,2}".prop_map(Text::from), inner.clone(), 0..4);
             prop_oneof![
                 prop::collection::vec(inner, 0..4).prop_map(Value::from),
                 map.prop_map(|m| Value::Map(Arc::new(m))),

@@ -36,10 +36,53 @@ pub fn deep_hash<'a>(values: impl IntoIterator<Item = &'a Value>) -> i32 {
     values.into_iter().fold(1_i32, |h, v| step(h, java_hash(v)))
 }
 
+/// `Math.floorMod` by a number that stays: a product instead of a division, which takes a fifth of the time
+/// (D. Lemire, O. Kaser, N. Kurz, Faster Remainder by Direct Computation, 2019).
+#[derive(Clone, Copy, Debug)]
+pub struct FloorMod {
+    n: u32,
+    /// 2⁶⁴ ÷ `n`, rounded up.
+    inverse: u64,
+    /// 2³² mod `n`: what a negative number is too large by when it is read without its sign.
+    wrap: u32,
+}
+
+impl FloorMod {
+    /// By so many tasks; 0 counts as 1.
+    pub fn new(tasks: usize) -> Self {
+        let n = (tasks as u32).max(1);
+        Self {
+            n,
+            inverse: (u64::MAX / u64::from(n)).wrapping_add(1),
+            wrap: ((1_u64 << 32) % u64::from(n)) as u32,
+        }
+    }
+
+    /// The number's remainder, from 0 to one less than the tasks.
+    #[inline]
+    pub fn of(self, number: i32) -> usize {
+        let fraction = self.inverse.wrapping_mul(u64::from(number as u32));
+        let rest = ((u128::from(fraction) * u128::from(self.n)) >> 64) as u32;
+        let wrap = if number < 0 { self.wrap } else { 0 };
+        let (less, below) = rest.overflowing_sub(wrap);
+        (if below {
+            less.wrapping_add(self.n)
+        } else {
+            less
+        }) as usize
+    }
+
+    /// The index of the target task among the tasks (sorted ascending) for a fields grouping.
+    #[inline]
+    pub fn of_fields<'a>(self, values: impl IntoIterator<Item = &'a Value>) -> usize {
+        self.of(deep_hash(values))
+    }
+}
+
 /// The index of the target task among `tasks` (sorted ascending) for a fields grouping.
 #[inline]
 pub fn fields_index<'a>(values: impl IntoIterator<Item = &'a Value>, tasks: usize) -> usize {
-    deep_hash(values).rem_euclid(tasks as i32) as usize
+    FloorMod::new(tasks).of_fields(values)
 }
 
 /// The two tasks among `tasks` that a partial key names: `java.util.Random`, seeded with
@@ -120,7 +163,17 @@ fn fold(bits: u64) -> i32 {
 #[inline]
 fn string_hash(s: &str) -> i32 {
     if s.is_ascii() {
-        return s.bytes().fold(0_i32, |h, b| step(h, i32::from(b)));
+        // Four at a time: the products of the four do not wait for each other.
+        const POWERS: [i32; 4] = [31 * 31 * 31, 31 * 31, 31, 1];
+        let (fours, rest) = s.as_bytes().as_chunks::<4>();
+        let four = |four: &[u8; 4]| {
+            let each = four.iter().zip(POWERS);
+            each.map(|(b, p)| i32::from(*b) * p).sum::<i32>()
+        };
+        let hash = fours.iter().fold(0_i32, |h, f| {
+            h.wrapping_mul(31 * POWERS[0]).wrapping_add(four(f))
+        });
+        return rest.iter().fold(hash, |h, b| step(h, i32::from(*b)));
     }
     s.encode_utf16()
         .fold(0_i32, |h, unit| step(h, i32::from(unit)))
@@ -129,6 +182,7 @@ fn string_hash(s: &str) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn equals_what_java_answers() {
@@ -162,10 +216,24 @@ mod tests {
         assert_eq!(partial_key([&"a".into()], 1), (0, 0));
     }
 
+    proptest! {
+        /// As `Math.floorMod` and `String.hashCode` are defined.
+        #[test]
+        fn the_short_cuts_change_nothing(number: i32, tasks in 1_usize..100_000, text in "[ -~]{0,30}") {
+            let slow = number.rem_euclid(tasks as i32) as usize;
+            prop_assert_eq!(FloorMod::new(tasks).of(number), slow);
+            let slow = text.bytes().fold(0, |h, b| step(h, i32::from(b)));
+            prop_assert_eq!(string_hash(&text), slow);
+        }
+    }
+
     #[test]
-    fn index_is_never_negative() {
-        for n in -50_i64..50 {
-            assert!(fields_index([&Value::Int(n)], 7) < 7);
+    fn the_ends_of_the_range_have_their_remainders() {
+        for tasks in [1, 2, 3, 7, 1 << 20, i32::MAX as usize] {
+            for number in [i32::MIN, i32::MIN + 1, -1, 0, 1, i32::MAX] {
+                let slow = number.rem_euclid(tasks as i32) as usize;
+                assert_eq!(FloorMod::new(tasks).of(number), slow);
+            }
         }
     }
 }

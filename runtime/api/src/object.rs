@@ -10,9 +10,9 @@ use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
-use smol_str::SmolStr;
 
 use crate::error::{Error, Result};
+use crate::text::Text;
 
 /// A type of one's own whose values tuples may hold ([`Value::object`](crate::Value::object)).
 ///
@@ -37,7 +37,7 @@ pub trait Registered: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub struct Object(Arc<Inner>);
 
 struct Inner {
-    name: SmolStr,
+    name: Text,
     json: Box<[u8]>,
     /// The value itself; one that came from elsewhere is read when it is first asked for.
     typed: OnceLock<Box<dyn Any + Send + Sync>>,
@@ -53,7 +53,7 @@ impl Object {
         let json =
             json.map_err(|e| Error::msg(format!("a \"{}\" has no JSON form: {e}", T::NAME)))?;
         Ok(Self(Arc::new(Inner {
-            name: SmolStr::new_static(T::NAME),
+            name: Text::new(T::NAME),
             json: json.into(),
             typed: OnceLock::from(Box::new(value) as Box<dyn Any + Send + Sync>),
         })))
@@ -62,7 +62,7 @@ impl Object {
     /// As it came from another worker or from disk.
     pub fn received(name: &str, json: &[u8]) -> Self {
         Self(Arc::new(Inner {
-            name: SmolStr::new(name),
+            name: Text::new(name),
             json: json.into(),
             typed: OnceLock::new(),
         }))

@@ -1,8 +1,11 @@
 //! One input as author code sees it: a cheap view of values that lie flat in a batch.
 
+use std::fmt;
+
 use crate::TaskId;
 use crate::error::{Error, Result};
 use crate::object::Registered;
+use crate::text::Text;
 use crate::value::Value;
 
 /// Names of a stream's fields and where the tuple came from; one per edge, shared by its tuples.
@@ -14,6 +17,32 @@ pub struct Source {
     pub stream: String,
     /// Names of the values, in order.
     pub fields: Vec<String>,
+}
+
+/// What names a field of a tuple: its name, or its place from 0 on, which costs no search.
+pub trait Field: fmt::Display + Copy {
+    /// Its place among the fields' names.
+    fn place(&self, fields: &[String]) -> Option<usize>;
+}
+
+impl Field for &str {
+    #[inline]
+    fn place(&self, fields: &[String]) -> Option<usize> {
+        fields.iter().position(|f| f == self)
+    }
+}
+
+impl Field for &String {
+    fn place(&self, fields: &[String]) -> Option<usize> {
+        self.as_str().place(fields)
+    }
+}
+
+impl Field for usize {
+    #[inline]
+    fn place(&self, _: &[String]) -> Option<usize> {
+        Some(*self)
+    }
 }
 
 /// A tuple, valid during the call it is given to. To settle it later, keep its
@@ -59,78 +88,96 @@ impl<'a> Tuple<'a> {
         self.task == -1 && self.source.stream == "__tick"
     }
 
-    /// The value of a field.
+    /// The value of a field, by its name or its place: Storm's `getValueByField` and `getValue`.
     ///
     /// # Errors
     /// [`Error::NoSuchField`] names the fields there are.
-    pub fn get(&self, field: &str) -> Result<&'a Value> {
-        self.source
-            .fields
-            .iter()
-            .position(|f| f == field)
-            .and_then(|i| self.values.get(i))
-            .ok_or_else(|| Error::NoSuchField {
-                field: field.to_owned(),
-                component: self.source.component.clone(),
-                stream: self.source.stream.clone(),
-                fields: self.source.fields.clone(),
-            })
+    #[inline]
+    pub fn get(&self, field: impl Field) -> Result<&'a Value> {
+        let place = field.place(&self.source.fields);
+        let value = place.and_then(|i| self.values.get(i));
+        value.ok_or_else(|| self.no_such(&field))
+    }
+
+    #[cold]
+    fn no_such(&self, field: &dyn fmt::Display) -> Error {
+        Error::NoSuchField {
+            field: field.to_string(),
+            component: self.source.component.clone(),
+            stream: self.source.stream.clone(),
+            fields: self.source.fields.clone(),
+        }
     }
 
     /// The string of a field. Errors: no such field, or another kind of value.
-    pub fn str(&self, field: &str) -> Result<&'a str> {
+    #[inline]
+    pub fn str(&self, field: impl Field) -> Result<&'a str> {
         let value = self.get(field)?;
         value
             .as_str()
-            .ok_or_else(|| wrong_kind(field, "string", value))
+            .ok_or_else(|| wrong_kind(&field, "string", value))
+    }
+
+    /// The same as a text, which is cheap to clone and compares quickly: as a map's key it needs no copy.
+    #[inline]
+    pub fn text(&self, field: impl Field) -> Result<&'a Text> {
+        match self.get(field)? {
+            Value::Str(text) => Ok(text),
+            value => Err(wrong_kind(&field, "string", value)),
+        }
     }
 
     /// The value of one's own type in a field. Errors: no such field, or another kind or type of value.
-    pub fn object<T: Registered>(&self, field: &str) -> Result<&'a T> {
+    pub fn object<T: Registered>(&self, field: impl Field) -> Result<&'a T> {
         match self.get(field)? {
             Value::Object(object) => object
                 .get()
                 .map_err(|e| Error::msg(format!("field \"{field}\": {e}"))),
-            value => Err(wrong_kind(field, T::NAME, value)),
+            value => Err(wrong_kind(&field, T::NAME, value)),
         }
     }
 
     /// The integer of a field. Errors: no such field, or another kind of value.
-    pub fn int(&self, field: &str) -> Result<i64> {
+    #[inline]
+    pub fn int(&self, field: impl Field) -> Result<i64> {
         let value = self.get(field)?;
         value
             .as_int()
-            .ok_or_else(|| wrong_kind(field, "int", value))
+            .ok_or_else(|| wrong_kind(&field, "int", value))
     }
 
     /// The float of a field; integers are widened. Errors: no such field, or another kind of value.
-    pub fn float(&self, field: &str) -> Result<f64> {
+    #[inline]
+    pub fn float(&self, field: impl Field) -> Result<f64> {
         let value = self.get(field)?;
         value
             .as_float()
-            .ok_or_else(|| wrong_kind(field, "float", value))
+            .ok_or_else(|| wrong_kind(&field, "float", value))
     }
 
     /// The boolean of a field. Errors: no such field, or another kind of value.
-    pub fn bool(&self, field: &str) -> Result<bool> {
+    #[inline]
+    pub fn bool(&self, field: impl Field) -> Result<bool> {
         let value = self.get(field)?;
         value
             .as_bool()
-            .ok_or_else(|| wrong_kind(field, "bool", value))
+            .ok_or_else(|| wrong_kind(&field, "bool", value))
     }
 
     /// The bytes of a field. Errors: no such field, or another kind of value.
-    pub fn bytes(&self, field: &str) -> Result<&'a [u8]> {
+    #[inline]
+    pub fn bytes(&self, field: impl Field) -> Result<&'a [u8]> {
         let value = self.get(field)?;
         value
             .as_bytes()
-            .ok_or_else(|| wrong_kind(field, "bytes", value))
+            .ok_or_else(|| wrong_kind(&field, "bytes", value))
     }
 }
 
-fn wrong_kind(field: &str, wanted: &'static str, got: &Value) -> Error {
+#[cold]
+fn wrong_kind(field: &dyn fmt::Display, wanted: &'static str, got: &Value) -> Error {
     Error::WrongKind {
-        field: field.to_owned(),
+        field: field.to_string(),
         wanted,
         got: got.kind(),
     }

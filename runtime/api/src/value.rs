@@ -9,10 +9,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 
 use crate::error::Result;
 use crate::object::{Object, Registered};
+use crate::text::Text;
 
 /// One value of a tuple.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,11 +28,11 @@ pub enum Value {
     /// Java's `Double`.
     Float(f64),
     /// Java's `String`; up to 23 bytes inline, longer ones shared.
-    Str(SmolStr),
+    Str(Text),
     /// Java's `List`.
     List(Arc<[Value]>),
     /// Java's `Map` with string keys.
-    Map(Arc<BTreeMap<SmolStr, Value>>),
+    Map(Arc<BTreeMap<Text, Value>>),
     /// Java's `byte[]`, shared. JSON has no bytes: written as a list of numbers and read back
     /// as a list, which is why this kind comes last.
     Bytes(Arc<[u8]>),
@@ -61,7 +61,7 @@ impl Value {
     fn is_plain(&self) -> bool {
         match self {
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => true,
-            Value::Str(v) => !v.is_heap_allocated(),
+            Value::Str(v) => !v.is_shared(),
             Value::List(_) | Value::Map(_) | Value::Bytes(_) | Value::Object(_) => false,
         }
     }
@@ -186,14 +186,21 @@ from! {
     u8 => |v| Value::Int(v.into()),
     f64 => |v| Value::Float(v),
     f32 => |v| Value::Float(v.into()),
-    &str => |v| Value::Str(SmolStr::new(v)),
-    String => |v| Value::Str(SmolStr::from(v)),
-    &String => |v| Value::Str(SmolStr::new(v)),
-    SmolStr => |v| Value::Str(v),
+    String => |v| Value::Str(Text::from(v)),
+    &String => |v| Value::Str(Text::new(v)),
+    Text => |v| Value::Str(v),
     Vec<u8> => |v| Value::Bytes(v.into()),
     &[u8] => |v| Value::Bytes(v.into()),
     Arc<[u8]> => |v| Value::Bytes(v),
     Vec<Value> => |v| Value::List(v.into()),
+}
+
+impl From<&str> for Value {
+    // Always: see `Text::new`.
+    #[inline(always)]
+    fn from(v: &str) -> Self {
+        Value::Str(Text::new(v))
+    }
 }
 
 impl<T: Into<Value>> From<Option<T>> for Value {

@@ -47,6 +47,20 @@ impl Batch {
         self.ends.clear();
     }
 
+    /// Makes room for what the next tuples write: the memory was last read by another core, and fetching it for writing takes as
+    /// long as ten emits, but may go on beside them.
+    #[inline]
+    pub fn fetch_ahead(&self) {
+        /// Tuples ahead: about 100 ns of work.
+        const AHEAD: usize = 24;
+        let value = self.values.len() + AHEAD * self.arity;
+        fetch_for_writing(self.values.as_ptr().wrapping_add(value).cast());
+        if !self.anchors.is_empty() {
+            let anchor = self.anchors.len() + AHEAD;
+            fetch_for_writing(self.anchors.as_ptr().wrapping_add(anchor).cast());
+        }
+    }
+
     /// Ends the tuple whose values were just appended, with these roots.
     #[inline]
     pub fn end_tuple(&mut self, anchors: &[Tracked]) {
@@ -109,6 +123,19 @@ impl Batch {
             &self.anchors[i..=i]
         }
     }
+}
+
+/// Asks the processor for a cache line that is to be written. Rust's own hint asks for one that is to be read, unless the whole
+/// program is compiled for newer processors.
+#[inline(always)]
+fn fetch_for_writing(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint: it reads and writes nothing, and an address that is not ours is no fault.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 /// One settle on its way to a ledger.

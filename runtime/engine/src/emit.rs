@@ -268,10 +268,13 @@ fn spread<R: Roots>(
             if batch.len == 0 {
                 batch.reset(edge.edge, *task, out.task, arity);
             }
-            if n + 1 == edges && i + 1 == chosen {
-                batch.values.append(buffer);
-            } else {
-                batch.values.extend_from_slice(buffer);
+            batch.fetch_ahead();
+            let last = n + 1 == edges && i + 1 == chosen;
+            match (last, buffer.len()) {
+                // One value is moved in registers, several by a call.
+                (true, 1) => batch.values.extend(buffer.pop()),
+                (true, _) => batch.values.append(buffer),
+                (false, _) => batch.values.extend_from_slice(buffer),
             }
             batch.end_tuple(fresh);
             out.dirty = true;

@@ -37,7 +37,7 @@ use crate::worker::bit_of;
 /// The way to one peer.
 struct Peer {
     incarnation: u64,
-    address: String,
+    address: Mutex<String>,
     out: Mutex<Outgoing>,
     wake: Notify,
     /// Something waits for it until a core has nothing else to do.
@@ -45,9 +45,44 @@ struct Peer {
     /// Lost, or not reached yet after a loss: what is for it fails at once.
     down: AtomicBool,
     connected: AtomicBool,
-    /// No assignment names it any more.
+    /// The newest assignment does not name it.
     closed: AtomicBool,
+    /// A link keeps it.
+    linked: AtomicBool,
     epoch: AtomicU64,
+}
+
+impl Peer {
+    fn new(incarnation: u64) -> Self {
+        Self {
+            incarnation,
+            address: Mutex::default(),
+            out: Mutex::default(),
+            wake: Notify::new(),
+            dirty: AtomicBool::new(false),
+            down: AtomicBool::new(false),
+            connected: AtomicBool::new(false),
+            closed: AtomicBool::new(true),
+            linked: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Ends its link, once everything is sent.
+    fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.wake.notify_one();
+    }
+
+    /// Whether its link, which ends, is really to end: an assignment may have named it again meanwhile.
+    fn unlink(&self) -> bool {
+        self.linked.store(false, Ordering::SeqCst);
+        self.is_closed() || self.linked.swap(true, Ordering::SeqCst)
+    }
 }
 
 /// What came from one peer.
@@ -74,10 +109,9 @@ pub struct Net {
     dirty: SegQueue<Arc<Peer>>,
     /// Task id → incarnation of its owner; 0: nobody yet.
     owners: RwLock<Vec<u64>>,
+    /// Also those that the newest assignment does not name (closed), with what is on its way to them. One that is named again
+    /// goes on with it: the other side counts frames, and would take a fresh start for repetitions.
     peers: DashMap<u64, Arc<Peer>>,
-    /// Peers that the newest assignment does not name, with what was on its way to them. One that is named again goes on
-    /// with it: the other side counts frames, and would take a fresh start for repetitions.
-    parted: Mutex<BTreeMap<u64, Arc<Peer>>>,
     heard: DashMap<u64, Arc<Mutex<Heard>>>,
     lost: Mutex<Vec<u64>>,
     /// Incarnation → task → tuples: credit of workers that sent something before an assignment named them here.
@@ -124,7 +158,6 @@ impl Net {
             dirty: SegQueue::new(),
             owners,
             peers: DashMap::new(),
-            parted: Mutex::default(),
             heard: DashMap::new(),
             lost: Mutex::default(),
             owed: Mutex::default(),
@@ -152,65 +185,59 @@ impl Net {
             }
             *current = owners;
         }
-        for (incarnation, address) in peers {
-            if *incarnation != self.incarnation && !self.peers.contains_key(incarnation) {
-                let before = lock(&self.parted).remove(incarnation);
-                let (epoch, out) = before.map_or_else(Default::default, |p| {
-                    let out = std::mem::take(&mut *lock(&p.out));
-                    (p.epoch.load(Ordering::Acquire), out)
-                });
-                let peer = Arc::new(Peer {
-                    incarnation: *incarnation,
-                    address: address.clone(),
-                    out: Mutex::new(out),
-                    wake: Notify::new(),
-                    dirty: AtomicBool::new(false),
-                    down: AtomicBool::new(false),
-                    connected: AtomicBool::new(false),
-                    closed: AtomicBool::new(false),
-                    epoch: AtomicU64::new(epoch),
-                });
-                let mut owed = lock(&self.owed);
-                for (task, tuples) in owed.remove(incarnation).into_iter().flatten() {
-                    lock(&peer.out).credit(task, tuples);
-                }
-                self.peers.insert(*incarnation, peer.clone());
-                drop(owed);
-                self.handle.spawn(link::run(self.clone(), peer));
+        for (incarnation, address) in peers.iter().filter(|p| p.0 != self.incarnation) {
+            self.name(*incarnation, address);
+        }
+        for peer in &self.peers {
+            if !peer.is_closed() && !peers.iter().any(|p| p.0 == peer.incarnation) {
+                peer.close();
             }
         }
-        self.peers.retain(|incarnation, peer| {
-            let named = peers.iter().any(|p| p.0 == *incarnation);
-            if !named {
-                self.part(peer);
-            }
-            named
-        });
+        self.forget_the_oldest();
     }
 
-    /// Ends the link to a peer that no assignment names any more.
-    fn part(&self, peer: &Arc<Peer>) {
-        let mut parted = lock(&self.parted);
-        if parted.len() >= PARTED_MOST {
-            // Incarnations grow with time: the oldest is the least likely to come back.
-            parted.pop_first();
+    /// Links this worker to a peer that the assignment names.
+    fn name(self: &Arc<Self>, incarnation: u64, address: &str) {
+        let peer = {
+            // What is owed is looked at before the peer can be found: who consumes meanwhile waits.
+            let mut owed = lock(&self.owed);
+            let new = || Arc::new(Peer::new(incarnation));
+            let peer = self.peers.entry(incarnation).or_insert_with(new).clone();
+            for (task, tuples) in owed.remove(&incarnation).into_iter().flatten() {
+                lock(&peer.out).credit(task, tuples);
+            }
+            peer
+        };
+        address.clone_into(&mut lock(&peer.address));
+        peer.closed.store(false, Ordering::SeqCst);
+        if !peer.linked.swap(true, Ordering::SeqCst) {
+            self.handle.spawn(link::run(self.clone(), peer));
         }
-        parted.insert(peer.incarnation, peer.clone());
-        peer.closed.store(true, Ordering::Release);
-        peer.wake.notify_one();
+    }
+
+    /// Of peers that are not named, so many are remembered.
+    fn forget_the_oldest(&self) {
+        let closed = self.peers.iter().filter(|p| p.is_closed());
+        let mut closed: Vec<u64> = closed.map(|p| p.incarnation).collect();
+        if closed.len() > PARTED_MOST {
+            // Incarnations grow with time: the oldest is the least likely to come back.
+            closed.sort_unstable();
+            for incarnation in &closed[..closed.len() - PARTED_MOST] {
+                self.peers.remove_if(incarnation, |_, p| p.is_closed());
+            }
+        }
     }
 
     /// Nimbus says that these incarnations are lost. The assignment that says so has often parted them from us already: who
     /// took over is named in it instead.
     pub fn declare_lost(&self, incarnations: &[u64]) {
         for incarnation in incarnations {
-            let named = self.peers.get(incarnation).map(|p| p.clone());
-            let parted = lock(&self.parted).remove(incarnation);
+            let peer = self.peers.get(incarnation).map(|p| p.clone());
             let retired = self
                 .heard
                 .get(incarnation)
                 .is_some_and(|h| lock(&h).goodbye);
-            if let Some(peer) = named.or(parted.filter(|_| !retired)) {
+            if let Some(peer) = peer.filter(|p| !(p.is_closed() && retired)) {
                 self.lose(&peer, "Nimbus says so");
             }
         }
@@ -220,7 +247,7 @@ impl Net {
     pub fn connected(&self) -> bool {
         self.peers
             .iter()
-            .all(|p| p.connected.load(Ordering::Acquire))
+            .all(|p| p.is_closed() || p.connected.load(Ordering::Acquire))
     }
 
     /// Incarnations found lost since the last call.
@@ -230,7 +257,8 @@ impl Net {
 
     /// Waits until all that was sent is confirmed and says goodbye, or until the time is over.
     pub async fn retire(&self, most: Duration) {
-        let all: Vec<_> = self.peers.iter().map(|p| p.clone()).collect();
+        let named = self.peers.iter().filter(|p| !p.is_closed());
+        let all: Vec<_> = named.map(|p| p.clone()).collect();
         let quiet = async {
             let mut every = tokio::time::interval(Duration::from_millis(5));
             while !all
@@ -243,10 +271,7 @@ impl Net {
         // Who does not confirm in time treats this worker as lost, which is right.
         let quiet = tokio::time::timeout(most, quiet).await.is_ok();
         if quiet {
-            for peer in &all {
-                peer.closed.store(true, Ordering::Release);
-                peer.wake.notify_one();
-            }
+            all.iter().for_each(|p| p.close());
             let gone = async {
                 let mut every = tokio::time::interval(Duration::from_millis(5));
                 while all.iter().any(|p| p.connected.load(Ordering::Acquire)) {
@@ -264,7 +289,7 @@ impl Net {
         }
         tracing::warn!(
             peer = peer.incarnation,
-            address = peer.address,
+            address = *lock(&peer.address),
             why,
             "lost a worker"
         );
@@ -320,6 +345,7 @@ impl Net {
             .unwrap_or(0)
     }
 
+    /// Who owns a task, unless it is lost.
     fn peer_of(&self, task: TaskId) -> Option<Arc<Peer>> {
         let peer = self.peers.get(&self.owner(task))?.clone();
         (!peer.down.load(Ordering::Acquire)).then_some(peer)
@@ -349,7 +375,7 @@ impl Net {
         }
     }
 
-    /// Sends settles of one spout to its worker.
+    /// Sends settles of one spout to its worker, or keeps them for it while no assignment names it.
     fn settle_remote(&self, settles: &[Settle]) {
         let Some(first) = settles.first() else { return };
         if let Some(peer) = self.peer_of(first.spout_task) {
@@ -373,7 +399,7 @@ impl Net {
 
 impl Remote for Net {
     fn send_batch(&self, batch: Batch) {
-        let Some(peer) = self.peer_of(batch.to) else {
+        let Some(peer) = self.peer_of(batch.to).filter(|p| !p.is_closed()) else {
             return self.fail(&batch, "no_owner");
         };
         let mut out = lock(&peer.out);

@@ -5,7 +5,7 @@
 
 use fulmar_api::TaskId;
 use fulmar_api::grouping::{CustomGrouping, Grouping};
-use fulmar_api::hash;
+use fulmar_api::hash::{self, FloorMod};
 use fulmar_api::value::Value;
 
 use crate::balance::{Balance, Bounds};
@@ -85,6 +85,7 @@ pub struct Chooser {
     kind: Grouping,
     keys: Vec<usize>,
     targets: usize,
+    modulus: FloorMod,
     /// Walked by shuffles.
     balance: Balance,
     /// Tuples sent to each target, for partial keys.
@@ -123,6 +124,7 @@ impl Chooser {
             kind: e.grouping.clone(),
             keys: e.keys.clone(),
             targets,
+            modulus: FloorMod::new(targets),
             balance,
             used: vec![0; targets],
             custom: None,
@@ -170,10 +172,10 @@ impl Chooser {
     ) -> Choice {
         match &self.kind {
             Grouping::Shuffle | Grouping::LocalOrShuffle => Choice::One(self.balance.next()),
-            Grouping::Fields(_) => Choice::One(hash::fields_index(
-                self.keys.iter().map(|k| &values[*k]),
-                targets.len(),
-            )),
+            Grouping::Fields(_) => {
+                let keys = self.keys.iter().map(|k| &values[*k]);
+                Choice::One(self.modulus.of_fields(keys))
+            }
             Grouping::All => Choice::All,
             Grouping::Global => Choice::One(0),
             Grouping::None => Choice::One(random.below(targets.len())),

@@ -37,11 +37,15 @@ pub async fn run(net: Arc<Net>, peer: Arc<Peer>) {
         let heard = Instant::now();
         let end = session(&net, &peer).await;
         let was_connected = peer.connected.swap(false, Ordering::AcqRel);
-        if peer.closed.load(Ordering::Acquire) {
-            return;
+        if peer.is_closed() {
+            if peer.unlink() {
+                return;
+            }
+            continue;
         }
         match end {
-            End::Closed => return,
+            // It was named again after the goodbye.
+            End::Closed => {}
             End::Gone(why) => net.lose(&peer, &why),
             End::Cut(why) => {
                 let since =
@@ -56,7 +60,7 @@ pub async fn run(net: Arc<Net>, peer: Arc<Peer>) {
         }
         // A short pause between attempts: a refused connect comes back at once.
         tokio::select! {
-            () = peer.wake.notified(), if peer.closed.load(Ordering::Acquire) => {}
+            () = peer.wake.notified(), if peer.is_closed() => {}
             () = tokio::time::sleep(PING / 4) => {}
         }
     }
@@ -65,7 +69,8 @@ pub async fn run(net: Arc<Net>, peer: Arc<Peer>) {
 const SILENCE: &str = "silent for a second";
 
 async fn session(net: &Net, peer: &Peer) -> End {
-    let stream = match timeout(SILENT, TcpStream::connect(&peer.address)).await {
+    let address = lock(&peer.address).clone();
+    let stream = match timeout(SILENT, TcpStream::connect(&address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionRefused => {
             return End::Gone("its address refuses a connection".to_owned());
@@ -75,7 +80,7 @@ async fn session(net: &Net, peer: &Peer) -> End {
     };
     // Latency matters more than packets; a socket without it works too.
     let _ = stream.set_nodelay(true);
-    let greeted = timeout(SILENT, net.tls.connect(stream, &peer.address)).await;
+    let greeted = timeout(SILENT, net.tls.connect(stream, &address)).await;
     let (read, mut write) = match greeted {
         Ok(Ok(halves)) => halves,
         // Who shows no certificate that is trusted here is somebody else.
@@ -163,7 +168,7 @@ async fn send(peer: &Peer, epoch: u64, write: &mut Write) -> End {
             bytes.extend_from_slice(&frame);
         }
         if bytes.is_empty() {
-            if peer.closed.load(Ordering::Acquire) {
+            if peer.is_closed() {
                 let mut goodbye = Vec::new();
                 let _ = frame::encode(&Frame::Goodbye, &mut goodbye);
                 let _ = send_all(write, &goodbye).await;

@@ -491,6 +491,39 @@ fn acks_that_were_dropped_for_a_peer_that_is_found_again_fail_their_roots() {
     drop((a, b));
 }
 
+#[test]
+fn acks_for_a_worker_that_no_assignment_names_are_kept_for_it() {
+    const N: usize = 100;
+    let (seen, one, two) = (Arc::new(Seen::default()), runtime(), runtime());
+    let gate: (Arc<AtomicBool>, Arc<AtomicUsize>) = Default::default();
+    let make = || {
+        let mut builder = TopologyBuilder::new("parted");
+        // Nothing may be saved by its timeout.
+        builder.conf("topology.message.timeout.secs", 3_600_i64);
+        let spout = seen.clone();
+        builder.spout("numbers", move || Numbers(0, N as i64, spout.clone()));
+        let (open, seen) = gate.clone();
+        let make = move || Gate {
+            kept: Vec::new(),
+            open: open.clone(),
+            seen: seen.clone(),
+            sends: false,
+        };
+        let bolt = builder.bolt("gate", make);
+        bolt.tick(Duration::from_millis(2)).shuffle("numbers");
+        builder.build().unwrap()
+    };
+    let pair = Pair::parted([make(), make()], [&one, &two]).told().begun();
+    until("executed", || gate.1.load(Ordering::Acquire) == N);
+    pair.net_b.place(pair.owners.clone(), &[]);
+    gate.0.store(true, Ordering::Release);
+    until("acked by the bolt", || gate.1.load(Ordering::Acquire) == 0);
+    pair.net_b
+        .place(pair.owners.clone(), &[(1, pair.address_of_a.clone())]);
+    until("acked", || seen.acked.load(Ordering::Relaxed) == N);
+    drop(pair);
+}
+
 mod misbehave;
 mod objects;
 mod tls;
