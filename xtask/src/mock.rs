@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{paths, python};
 use crate::run::{run, say};
+use crate::{paths, python};
 
 /// The module and the version that was verified.
 const MODULE: &str = "github.com/aws/amazon-ec2-metadata-mock/cmd/ec2-metadata-mock@v1.13.0";

@@ -71,7 +71,10 @@ fn build() -> Result<()> {
         "--features",
         "fulmar-cli/ec2",
     ]))?;
-    run(cargo().arg("test").args(WHOLE).args(["--quiet", "--no-run"]))
+    run(cargo()
+        .arg("test")
+        .args(WHOLE)
+        .args(["--quiet", "--no-run"]))
 }
 
 /// Runs the tests with the world they need around them.

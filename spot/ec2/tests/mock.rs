@@ -1,13 +1,16 @@
 //! An EC2 that answers late, wrong, throttles, dies in the middle or has nothing to give: the manager neither loops
 //! nor orders twice, and goes on when it is well again.
 
+#[path = "world/mock.rs"]
+mod mocked;
 mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use fulmar_spot_ec2::manager::manage;
-use world::{Ill, Mock, Nimbus, pace, settings, wait_for};
+use mocked::{Ill, Mock};
+use world::{Nimbus, pace, settings, wait_for};
 
 /// A manager against a mock that is ill at first.
 struct Managed {
@@ -57,7 +60,12 @@ async fn a_healthy_one_gives_what_is_wanted_and_no_pool_more_than_its_part() {
     pools.sort();
     let most = pools.chunk_by(|a, b| a == b).map(<[String]>::len).max();
     assert!(most <= Some(4), "{pools:?}");
-    assert!(m.mock.instances().iter().all(|i| i.spot && i.cluster == "mocked"));
+    assert!(
+        m.mock
+            .instances()
+            .iter()
+            .all(|i| i.spot && i.cluster == "mocked")
+    );
 }
 
 #[tokio::test]
@@ -83,7 +91,10 @@ async fn an_order_whose_answer_dies_in_the_middle_is_not_given_again() {
 async fn a_late_answer_is_waited_for_and_not_for_ever() {
     let m = start(Ill::Silent).await;
     // Nobody answers anything: nothing is ordered by guess.
-    wait_for("word that nothing is heard", || m.nimbus.said("no answer") > 0).await;
+    wait_for("word that nothing is heard", || {
+        m.nimbus.said("no answer") > 0
+    })
+    .await;
     assert_eq!(m.mock.calls("CreateFleet"), 0);
     m.mock.set(Ill::No);
     m.enough().await;
@@ -140,13 +151,23 @@ async fn a_subnet_that_is_not_there_ends_the_manager_with_its_name() {
 async fn when_many_are_taken_at_once_what_is_missing_is_bought_on_demand() {
     let m = start(Ill::No).await;
     m.enough().await;
-    let gone: Vec<String> = m.mock.instances().iter().take(10).map(|i| i.id.clone()).collect();
+    let gone: Vec<String> = m
+        .mock
+        .instances()
+        .iter()
+        .take(10)
+        .map(|i| i.id.clone())
+        .collect();
     m.nimbus.sentence(&gone);
     wait_for("ten on demand", || {
         m.mock.instances().iter().filter(|i| !i.spot).count() == 10
     })
     .await;
-    assert!(m.nimbus.said("risk on spot is high") > 0, "{:?}", m.nimbus.all());
+    assert!(
+        m.nimbus.said("risk on spot is high") > 0,
+        "{:?}",
+        m.nimbus.all()
+    );
     m.mock.take(&gone);
     tokio::task::yield_now().await;
     wait_for("twenty again", || m.mock.instances().len() == 20).await;

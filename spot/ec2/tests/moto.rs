@@ -80,13 +80,21 @@ impl Moto {
             .image_id(image.expect("an image"))
             .instance_type("m5.large".into())
             .build();
-        let made = self.ec2.create_launch_template().launch_template_name("fulmar");
-        made.launch_template_data(data).send().await.expect("a template");
+        let made = self
+            .ec2
+            .create_launch_template()
+            .launch_template_name("fulmar");
+        made.launch_template_data(data)
+            .send()
+            .await
+            .expect("a template");
         let subnets = self.ec2.describe_subnets().send().await.expect("subnets");
         let ids = subnets.subnets().iter().take(2);
         let mut settings = settings(&self.url);
         settings.template = "fulmar".to_owned();
-        settings.subnets = ids.filter_map(|s| s.subnet_id().map(str::to_owned)).collect();
+        settings.subnets = ids
+            .filter_map(|s| s.subnet_id().map(str::to_owned))
+            .collect();
         settings.patience = Duration::from_secs(20);
         settings
     }
@@ -122,12 +130,24 @@ async fn somebody_elses_spot_fleet_is_made_larger_and_smaller() {
         tokio::time::sleep(Duration::from_millis(100)).await; // poll: until the fleet is large enough
     }
     assert_eq!(ec2.target(&held).await, Ok(20));
+    assert!(nimbus.said("nodes come") > 0, "{:?}", nimbus.all());
+    nimbus.sentence(&three[1..2]);
+    while ec2.target(&held).await != Ok(21) {
+        assert!(tokio::time::Instant::now() < end, "{:?}", nimbus.all());
+        tokio::time::sleep(Duration::from_millis(100)).await; // poll: until the notice is answered
+    }
     manager.abort();
     ec2.end(&three[0]).await.expect("one is ended");
-    assert_eq!(ec2.target(&held).await, Ok(19), "else the fleet would start another");
+    assert_eq!(
+        ec2.target(&held).await,
+        Ok(20),
+        "else the fleet would start another"
+    );
     let left = ec2.instances_of(&held).await.expect("the others");
-    assert!(left.len() == 19 && !left.contains(&three[0]));
-    ec2.end("i-0123456789abcdef0").await.expect("one that is gone is ended");
+    assert!(left.len() == 20 && !left.contains(&three[0]));
+    ec2.end("i-0123456789abcdef0")
+        .await
+        .expect("one that is gone is ended");
 }
 
 #[tokio::test]
@@ -148,7 +168,9 @@ async fn where_a_fleet_cannot_be_modified_instant_ones_are_ordered() {
         .default_target_capacity_type("spot".into())
         .build();
     let made = moto.ec2.create_fleet().r#type(FleetType::Maintain);
-    let made = made.launch_template_configs(config).target_capacity_specification(target);
+    let made = made
+        .launch_template_configs(config)
+        .target_capacity_specification(target);
     let made = made.send().await.expect("a maintained fleet");
     let held = Held::of(made.fleet_id().expect("its id")).expect("its form");
     settings.held = Some(held.clone());
@@ -163,13 +185,25 @@ async fn where_a_fleet_cannot_be_modified_instant_ones_are_ordered() {
         if there.iter().filter(|s| !s.order.is_empty()).count() >= 20 {
             break;
         }
-        assert!(tokio::time::Instant::now() < end, "{there:?} {:?}", nimbus.all());
+        assert!(
+            tokio::time::Instant::now() < end,
+            "{there:?} {:?}",
+            nimbus.all()
+        );
         tokio::time::sleep(Duration::from_millis(100)).await; // poll: until the fleet is large enough
     }
     manager.abort();
     let tagged = moto.ec2.describe_tags().send().await.expect("tags");
-    let instances = tagged.tags().iter().filter(|t| t.resource_type() == Some(&ResourceType::Instance));
-    assert!(instances.filter(|t| t.key() == Some("fulmar:order")).count() >= 20);
+    let instances = tagged
+        .tags()
+        .iter()
+        .filter(|t| t.resource_type() == Some(&ResourceType::Instance));
+    assert!(
+        instances
+            .filter(|t| t.key() == Some("fulmar:order"))
+            .count()
+            >= 20
+    );
 }
 
 #[tokio::test]
@@ -178,26 +212,54 @@ async fn a_message_is_gone_once_it_was_taken_and_nonsense_does_not_come_again() 
         return;
     };
     let made = moto.sqs.create_queue().queue_name("notices").send().await;
-    let queue = made.expect("a queue").queue_url().expect("its address").to_owned();
+    let queue = made
+        .expect("a queue")
+        .queue_url()
+        .expect("its address")
+        .to_owned();
     let ec2 = Ec2::new(settings(&moto.url)).await;
     let (nimbus, heard) = (Nimbus::new(), Heard::default());
     let warning = r#"{"detail-type":"EC2 Spot Instance Interruption Warning","time":"2099-01-01T00:00:00Z","detail":{"instance-id":"i-0a","instance-action":"terminate"}}"#;
     for body in ["nonsense", r#"{"detail-type":"Scheduled Event"}"#, warning] {
-        let sent = moto.sqs.send_message().queue_url(&queue).message_body(body).send().await;
+        let sent = moto
+            .sqs
+            .send_message()
+            .queue_url(&queue)
+            .message_body(body)
+            .send()
+            .await;
         sent.expect("sent");
     }
     let mut brought = 0;
     while brought == 0 {
-        brought += events::round(&ec2, &queue, &nimbus, &heard).await.expect("a round");
+        brought += events::round(&ec2, &queue, &nimbus, &heard)
+            .await
+            .expect("a round");
     }
     assert_eq!(nimbus.all(), ["notice of eventbridge for i-0a"]);
     assert!(heard.is_sentenced("i-0a", 0) && !heard.is_sentenced("i-0b", 0));
     let left = moto.sqs.get_queue_attributes().queue_url(&queue);
-    let left = left.attribute_names("All".into()).send().await.expect("attributes");
+    let left = left
+        .attribute_names("All".into())
+        .send()
+        .await
+        .expect("attributes");
     let left = left.attributes().cloned().unwrap_or_default();
-    for name in ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"] {
-        assert_eq!(left.get(&name.into()).map(String::as_str), Some("0"), "{name}");
+    for name in [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+    ] {
+        assert_eq!(
+            left.get(&name.into()).map(String::as_str),
+            Some("0"),
+            "{name}"
+        );
     }
     let refused = events::round(&ec2, &format!("{}/1/none", moto.url), &nimbus, &heard).await;
-    assert!(refused.unwrap_err().to_string().contains("NonExistentQueue"));
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("NonExistentQueue")
+    );
 }
