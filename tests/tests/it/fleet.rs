@@ -56,7 +56,7 @@ fn write_conf(dir: &Path, moto: &Moto, ground: &Ground) {
         "fleet.types": dir.join("types.csv"),
         "fleet.look.secs": 0.5,
         "fleet.settle.secs": 1,
-        "fleet.excess.secs": 2,
+        "fleet.excess.secs": 0.5,
         "fleet.drain.secs": 20,
     });
     // YAML takes JSON.
