@@ -13,7 +13,7 @@ use crate::model::Model;
 ///
 /// Emits the fields that [`ModelBolt::keep`] names, then `said`: a number, or a list of one a class. A field that is
 /// `null` or NaN is missing to the model; one that is no number fails the tuple, as does an answer that is none.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ModelBolt {
     from: From,
     fields: Vec<String>,
@@ -21,13 +21,13 @@ pub struct ModelBolt {
     ready: Option<Ready>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum From {
     Model(Arc<Model>),
     File(PathBuf),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Ready {
     model: Arc<Model>,
     /// Field of each column of the model.

@@ -71,6 +71,7 @@ fn the_bolt_gives_columns_by_name_keeps_fields_and_fails_what_is_no_number() {
         .unwrap()
         .keep(["id"]);
     let mut test = BoltTester::basic(bolt, ["id", "a", "b", "c", "d"]);
+    test.prepare(&Config::new()).unwrap();
     let (row, said) = expected("lgb-regression").swap_remove(3);
     let value = |v: f64| {
         if v.is_nan() {
@@ -98,6 +99,7 @@ fn the_bolt_gives_columns_by_name_keeps_fields_and_fails_what_is_no_number() {
 fn a_file_is_read_in_the_worker_and_classes_are_a_list() {
     let fields = ["a", "b", "c", "d"];
     let mut test = BoltTester::basic(ModelBolt::file(file("xgb-classes.json"), fields), fields);
+    test.prepare(&Config::new()).unwrap();
     test.execute([1.0, 2.0, 3.0, 4.0].map(Value::Float))
         .unwrap();
     let Value::List(said) = &test.emitted()[0].values[0] else {
@@ -159,8 +161,8 @@ fn wrong_models_are_refused_with_reasons() {
     is(
         refused(
             "xgb-regression",
-            "\"num_feature\":\"4\"",
-            "\"num_feature\":\"1\"",
+            "\"num_class\":\"0\",\"num_feature\":\"4\"",
+            "\"num_class\":\"0\",\"num_feature\":\"1\"",
         ),
         "column",
     );
@@ -202,7 +204,8 @@ fn wrong_models_are_refused_with_reasons() {
     );
     let model = Arc::new(Model::open(&file("xgb-binary.json")).unwrap());
     for fields in [&["a", "b", "c"][..], &["a", "b", "c", "x"]] {
-        let error = ModelBolt::new(Arc::clone(&model), fields.iter().copied()).unwrap_err();
+        let made = ModelBolt::new(Arc::clone(&model), fields.iter().copied());
+        let error = made.err().unwrap();
         assert!(matches!(error, ModelError::Columns { .. }), "{error}");
         is(error.to_string(), "a, b, c, d");
     }
