@@ -145,10 +145,7 @@ impl BasicBolt for Split {
         Outputs::fields(["word"])
     }
     fn execute(&mut self, input: &Tuple<'_>, out: &mut Emitter<'_, '_>) -> Result<()> {
-        input
-            .str(0)?
-            .split(' ')
-            .try_for_each(|word| out.emit([word]))
+        text::words(input.str(0)?).try_for_each(|word| out.emit([word]))
     }
 }
 

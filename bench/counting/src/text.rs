@@ -31,6 +31,18 @@ pub fn lines() -> Arc<[String]> {
     (0..LINES).map(line).collect()
 }
 
+/// The words of a line, in order: as every twin splits.
+pub fn words(line: &str) -> impl Iterator<Item = &str> {
+    let ends = memchr::memchr_iter(b' ', line.as_bytes()).chain([line.len()]);
+    let mut from = 0;
+    // A space is one byte, so that what lies between two is text.
+    ends.map(move |end| {
+        let word = &line[from..end];
+        from = end + 1;
+        word
+    })
+}
+
 /// The lines of a file.
 ///
 /// # Errors

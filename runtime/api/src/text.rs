@@ -117,6 +117,15 @@ impl Text {
         }
     }
 
+    /// Its bytes as three words, the first lowest, with zeros behind the end; if it lies inside.
+    #[inline]
+    pub(crate) fn inside(&self) -> Option<[u64; 3]> {
+        let (first, second, third, fourth, fifth, _) = self.words()?;
+        let low = u64::from(u32::from_le(third)) | (u64::from(u16::from_le(fourth)) << 32);
+        let third = low | (u64::from(fifth) << 48);
+        Some([u64::from_le(first), u64::from_le(second), third])
+    }
+
     /// What lies inside, if it does.
     #[inline]
     fn words(&self) -> Option<(u64, u64, u32, u16, u8, Last)> {

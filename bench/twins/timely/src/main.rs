@@ -73,7 +73,7 @@ fn words(worker: &mut Worker, counts: &Counts, lines: &Arc<[String]>) {
     let by_word = Exchange::new(|word: &String| FxBuildHasher.hash_one(word));
     let probe = worker.dataflow::<usize, _, _>(|scope| {
         let stream = input.to_stream(scope).container::<Vec<&'static str>>();
-        let split = stream.flat_map(|line: &'static str| line.split(' ').map(str::to_owned));
+        let split = stream.flat_map(|line: &'static str| text::words(line).map(str::to_owned));
         let counted =
             split.unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(by_word, "count", |_, _| {
                 move |input, _| {
