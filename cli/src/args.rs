@@ -111,6 +111,8 @@ pub enum Verb {
     Source(verbs::source::Args),
     /// Rehearse losses: let nodes of the running cluster vanish, and see what becomes of the topologies.
     Drill(verbs::drill::Args),
+    /// Run the fleet manager on EC2, or see what it would do.
+    Fleet(verbs::fleet::Args),
     /// Plan for spot instances: endurance, instance types, money.
     Spot(verbs::spot::Args),
     /// Run, or describe, a shipped topology; submit it with `fulmar submit NAME`.

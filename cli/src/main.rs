@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod demo;
 mod failure;
+mod fleet;
 mod output;
 mod settings;
 mod verbs;

@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::blobs::Blobs;
 use crate::error::Error;
 use crate::event::{Event, Refusal, Submit};
+use crate::limits::ERROR_BYTES;
 use crate::model::{Node, Notice, Shape};
 use crate::owner::{Ask, View, now_ms};
 use crate::scheduler::Slot;
@@ -351,6 +352,18 @@ impl Nimbus for Door {
             how: r.how,
         })
         .await
+    }
+
+    async fn tell_fleet(&self, r: Request<pb::Event>) -> Answer<pb::Done> {
+        let r = r.into_inner();
+        let longest = r.node_id.len().max(r.text.len());
+        if r.text.is_empty() || longest > ERROR_BYTES {
+            return Err(Status::invalid_argument(format!(
+                "NIM021 a text of the fleet has {longest} bytes: 1 to {ERROR_BYTES} are allowed"
+            )));
+        }
+        let (instance, text) = (r.node_id, r.text);
+        self.event(Event::Fleet { instance, text }).await
     }
 
     async fn report_notice(&self, r: Request<pb::Notice>) -> Answer<pb::Done> {

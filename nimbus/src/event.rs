@@ -95,6 +95,13 @@ pub enum Event {
         /// CPU in use, in percent of one core.
         cpu_percent: f64,
     },
+    /// The fleet manager tells people something.
+    Fleet {
+        /// The instance in question, or nothing.
+        instance: String,
+        /// What.
+        text: String,
+    },
     /// Node losses that each topology bears, as `endure` found.
     Endured(BTreeMap<String, u32>),
     /// Time has passed.

@@ -11,10 +11,17 @@ use crate::step::tell;
 
 /// The source whose notices nobody takes back: events are told once, so they end by time.
 pub const EVENTBRIDGE: &str = "eventbridge";
+/// The fleet manager lets a node go: told once too, and over when the node is ended, or was not.
+pub const FLEET: &str = "fleet";
+
+/// Whether a notice came from outside the node.
+fn from_outside(source: &str) -> bool {
+    source == EVENTBRIDGE || source == FLEET
+}
 
 /// Whether two notices are the same one.
 fn same(a: &Notice, b: &Notice) -> bool {
-    let event = |n: &Notice| n.source == EVENTBRIDGE;
+    let event = |n: &Notice| from_outside(&n.source);
     event(a) == event(b) && a.sentence == b.sentence
 }
 
@@ -55,7 +62,7 @@ fn expire(held: &mut Vec<Notice>, now: u64) -> bool {
             true => n.deadline_ms + OVERDUE_MS,
             false => n.since_ms + ADVICE_MS,
         };
-        n.source != EVENTBRIDGE || now < ends
+        !from_outside(&n.source) || now < ends
     });
     held.len() < before
 }
@@ -106,9 +113,9 @@ impl State {
         let Some(node) = self.nodes.get_mut(&id) else {
             return;
         };
-        let event = source == EVENTBRIDGE;
+        let event = from_outside(source);
         let before = node.notices.len();
-        node.notices.retain(|n| (n.source == EVENTBRIDGE) != event);
+        node.notices.retain(|n| from_outside(&n.source) != event);
         if node.notices.len() < before {
             self.relieved(&id, out);
         }

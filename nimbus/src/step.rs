@@ -25,6 +25,7 @@ impl State {
             Event::Look => Kind::Look,
             Event::SupervisorHeartbeat { .. }
             | Event::WorkerHeartbeat { .. }
+            | Event::Fleet { .. }
             | Event::Endured(_) => Kind::Beat,
             _ => Kind::Change,
         };
@@ -56,6 +57,7 @@ impl State {
                     (n.heard, n.memory_mb, n.cpu_percent) = (now, memory_mb, cpu_percent);
                 }
             }
+            Event::Fleet { instance, text } => tell(&mut out, "fleet", "", &instance, text),
             Event::Notice { node, notice } => self.noticed(&node, notice, now, &mut out),
             Event::Retracted { node, source } => self.retracted(&node, &source, &mut out),
             Event::WorkerExit {

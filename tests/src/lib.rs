@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod http;
+pub mod moto;
 pub mod ports;
 pub mod process;
 pub mod shape;

@@ -1,12 +1,13 @@
-//! The EC2 metadata mock: AWS's own, built from its Go module once into the cache.
+//! Stand-ins for AWS that nobody here wrote: the EC2 metadata mock, built from its Go module once into the cache, and
+//! moto's server for EC2, SQS and EventBridge, in a Python environment of its own.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::paths;
 use crate::run::{run, say};
+use crate::{paths, python};
 
 /// The module and the version that was verified.
 const MODULE: &str = "github.com/aws/amazon-ec2-metadata-mock/cmd/ec2-metadata-mock@v1.13.0";
@@ -26,6 +27,19 @@ pub fn ensure_installed() -> Result<PathBuf> {
     }
     if !program.exists() {
         bail!("`go install {MODULE}` left no {}", program.display());
+    }
+    Ok(program)
+}
+
+/// The path of moto's server; installed when it is not there. Each test starts its own.
+///
+/// # Errors
+/// No Python, or a package that cannot be installed.
+pub fn moto() -> Result<PathBuf> {
+    let python = python::with(&paths::root().join("tests/moto/requirements.txt"))?;
+    let program = python.with_file_name("moto_server");
+    if !program.exists() {
+        bail!("installing moto left no {}", program.display());
     }
     Ok(program)
 }

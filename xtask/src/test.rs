@@ -47,6 +47,17 @@ pub fn test(filter: &[String]) -> Result<ExitCode> {
     })
 }
 
+/// Everything with the client of EC2, which is compiled once for all: with other features in each step it would be
+/// compiled for each (docs/decisions/0003-ec2-is-a-leaf.md). Only a comparison with timely needs its twin.
+const WHOLE: &[&str] = &[
+    "--locked",
+    "--workspace",
+    "--exclude",
+    "fulmar-timely-twin",
+    "--features",
+    "fulmar-cli/ec2",
+];
+
 /// Builds the programs that the integration tests start, and every test program.
 fn build() -> Result<()> {
     run(cargo().args([
@@ -57,21 +68,29 @@ fn build() -> Result<()> {
         "fulmar-cli",
         "-p",
         "fulmar-examples",
+        "--features",
+        "fulmar-cli/ec2",
     ]))?;
-    run(cargo().args(["test", "--locked", "--quiet", "--no-run"]))
+    run(cargo()
+        .arg("test")
+        .args(WHOLE)
+        .args(["--quiet", "--no-run"]))
 }
 
 /// Runs the tests with the world they need around them.
 fn tests(filter: &[String]) -> Result<Counts> {
     let mut command = cargo();
     command
-        .args(["test", "--locked", "--no-fail-fast", "--"])
+        .arg("test")
+        .args(WHOLE)
+        .args(["--no-fail-fast", "--"])
         .args(filter);
     let services = services()?;
     if let Some(services) = &services {
         command.envs(services.environment());
     }
     command.env("FULMAR_IMDS_MOCK", mock::ensure_installed()?);
+    command.env("FULMAR_MOTO", mock::moto()?);
     if let Some(shared) = paths::shared() {
         command.env("FULMAR_SHARED", shared);
     }

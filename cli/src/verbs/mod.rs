@@ -9,6 +9,7 @@ pub mod describe;
 pub mod dev;
 pub mod drill;
 pub mod events;
+pub mod fleet;
 pub mod kill;
 pub mod list;
 pub mod nimbus;
@@ -53,6 +54,7 @@ pub fn run(cli: Cli) -> Done {
         Verb::Ui(args) => ui::run(common, &args),
         Verb::Source(args) => source::run(common, &args),
         Verb::Drill(args) => drill::run(common, &args),
+        Verb::Fleet(args) => fleet::run(common, &args),
         Verb::Spot(args) => spot::run(common, &args),
         Verb::Topology(args) => topology::run(&args),
         Verb::Version(_) => version::run(common),

@@ -35,10 +35,53 @@ pub fn run(common: &Common, args: &Args) -> Done {
             host: args.host.clone(),
             conf: settings::load(common)?,
         };
-        fulmar_nimbus::run(config, listener, ended())
-            .await
-            .map_err(Failure::here)
+        let managed = fleet(&config.conf, &listener)?;
+        let done = fulmar_nimbus::run(config, listener, ended()).await;
+        if let Some(managed) = managed {
+            managed.abort();
+        }
+        done.map_err(Failure::here)
     })
+}
+
+/// The fleet manager beside Nimbus, where the configuration turns it on. It asks Nimbus as everybody does; should it
+/// end, Nimbus does not.
+#[cfg(feature = "ec2")]
+fn fleet(
+    conf: &fulmar_api::Config,
+    listener: &TcpListener,
+) -> Result<Option<tokio::task::JoinHandle<()>>, Failure> {
+    use crate::fleet::start::Fleet;
+    if !conf.bool_or("fleet.enable", false)? {
+        return Ok(None);
+    }
+    let own = listener.local_addr().map_err(Failure::here)?;
+    // One that listens everywhere listens here.
+    let ip = match own.ip().is_unspecified() {
+        true => std::net::IpAddr::from([127, 0, 0, 1]),
+        false => own.ip(),
+    };
+    let nimbus = std::net::SocketAddr::new(ip, own.port()).to_string();
+    let conf = conf.clone();
+    // What is wrong with the configuration is wrong before Nimbus starts.
+    crate::fleet::start::check(&conf)?;
+    Ok(Some(tokio::spawn(async move {
+        let run = async { Fleet::of(&conf, &nimbus).await?.run().await };
+        if let Err(error) = run.await {
+            tracing::error!(%error, "the fleet manager has ended; Nimbus goes on");
+        }
+    })))
+}
+
+#[cfg(not(feature = "ec2"))]
+fn fleet(
+    conf: &fulmar_api::Config,
+    _: &TcpListener,
+) -> Result<Option<tokio::task::JoinHandle<()>>, Failure> {
+    match conf.bool_or("fleet.enable", false)? {
+        true => Err(crate::fleet::without()),
+        false => Ok(None),
+    }
 }
 
 /// Binds an address that this call may open, or says what to do.

@@ -4,6 +4,7 @@ mod aggregation;
 mod cassandra;
 mod cluster;
 mod drill;
+mod fleet;
 mod harness;
 mod kafka;
 mod pipeline;

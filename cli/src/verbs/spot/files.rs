@@ -82,6 +82,16 @@ pub struct Data {
 }
 
 impl Data {
+    /// These files.
+    #[cfg(feature = "ec2")]
+    pub fn of(prices: PathBuf, types: PathBuf, advisor: Option<PathBuf>) -> Self {
+        Self {
+            prices,
+            types,
+            advisor,
+        }
+    }
+
     /// Every region's offers.
     ///
     /// # Errors

@@ -193,6 +193,13 @@ fn conf(t: &pb::TopologyInfo, key: &str) -> Option<u64> {
     conf.get(key)?.as_u64()
 }
 
+/// A number of a topology's configuration.
+#[cfg(any(feature = "ec2", test))]
+pub fn number(t: &pb::TopologyInfo, key: &str) -> Option<f64> {
+    let conf: serde_json::Value = serde_json::from_str(&t.json_conf).ok()?;
+    conf.get(key)?.as_f64()
+}
+
 /// A topology as the planner sees it.
 pub fn topology(t: &pb::TopologyInfo) -> Topology {
     Topology {

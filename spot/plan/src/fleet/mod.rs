@@ -5,16 +5,21 @@
 //! in between, and losing that costs time, never nodes.
 //!
 //! * `model`: pools, instances, orders, limits. `rooms`: what is missing, and where it may come from.
+//! * `wish`: how much is wanted, and in which types. `risk`: whether spot is to be trusted now.
 //! * `step`: orders and their answers. `excess`: what is let go.
 //!
 //! Pure: no clock, no I/O, no async.
 
 mod excess;
 mod model;
+mod risk;
 mod rooms;
 mod step;
 #[cfg(test)]
 mod tests;
+mod wish;
 
 pub use model::{Command, Instance, Life, Limits, Look, Order, Pool, Refused};
+pub use risk::Risk;
 pub use step::Fleet;
+pub use wish::{Wish, wish};

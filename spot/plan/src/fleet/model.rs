@@ -44,6 +44,8 @@ pub struct Instance {
     pub order: String,
     /// It has a termination notice, or is being let go: its place is to be filled.
     pub leaving: bool,
+    /// Its tags say that a manager is letting it go.
+    pub ending: bool,
     /// It may be taken soon.
     pub advised: bool,
     /// Executors on it; none: its supervisor has not registered.

@@ -79,6 +79,10 @@ impl Fleet {
     pub fn step(&mut self, look: &Look, now: u64) -> Vec<Command> {
         let mut out = Vec::new();
         self.arrived(look, now);
+        // Another life of the manager began to let these go.
+        for i in look.instances.iter().filter(|i| i.ending) {
+            self.draining.entry(i.id.clone()).or_insert(now);
+        }
         let waits = self.coming.iter().any(|c| !c.answered);
         if now < self.started + self.limits.settle || waits {
             return out;
@@ -96,6 +100,23 @@ impl Fleet {
         }
         self.end_drained(look, now, &mut out);
         out
+    }
+
+    /// Other pools, or the same with other parts and scores. What is still to come and what was refused is kept for
+    /// those that stay.
+    pub fn repool(&mut self, pools: Vec<Pool>) {
+        let at = |old: usize| {
+            let was = &self.pools[old];
+            let same = |p: &Pool| p.instance_type == was.instance_type && p.zone == was.zone;
+            pools.iter().position(same)
+        };
+        let moved: Vec<Option<usize>> = (0..self.pools.len()).map(at).collect();
+        for c in &mut self.coming {
+            c.order.pools = c.order.pools.iter().filter_map(|i| moved[*i]).collect();
+        }
+        let closed = std::mem::take(&mut self.closed).into_iter();
+        self.closed = closed.filter_map(|(i, c)| Some((moved[i]?, c))).collect();
+        self.pools = pools;
     }
 
     /// What became of an order: nodes that came, by pool, and why others did not.

@@ -86,7 +86,7 @@ impl World {
                 Command::Launch(order) => self.launch(order),
                 Command::Drain(id) => {
                     for i in self.there.iter_mut().filter(|i| i.id == id) {
-                        (i.leaving, i.work) = (true, Some(0));
+                        (i.leaving, i.ending, i.work) = (true, true, Some(0));
                     }
                 }
                 Command::Terminate(id) => {
@@ -151,6 +151,7 @@ impl World {
             life,
             order: order.to_owned(),
             leaving: false,
+            ending: false,
             advised: false,
             work: Some(1),
         }
@@ -382,4 +383,60 @@ fn random_losses_refusals_and_restarts_never_break_the_cap_and_always_heal() {
         assert!(w.part() >= 1.0 - 1e-9, "seed {seed}: {}", w.part());
         assert!(w.calls < 2_000, "seed {seed}: {} calls", w.calls);
     }
+}
+
+#[test]
+fn a_manager_that_dies_while_it_lets_a_node_go_is_followed_by_one_that_ends_it() {
+    let mut w = World::new(10);
+    w.run(60);
+    w.there[0].leaving = true;
+    w.there[0].ending = true;
+    w.there[0].work = Some(7);
+    let id = w.there[0].id.clone();
+    w.fleet = Fleet::new(w.pools.clone(), Limits::default(), "b", w.now);
+    w.run(60);
+    assert!(w.gone.is_empty(), "its work has time to move");
+    w.there.iter_mut().for_each(|i| i.work = i.work.map(|_| 0));
+    w.run(2);
+    assert_eq!(w.gone.iter().map(|i| &i.id).collect::<Vec<_>>(), [&id]);
+}
+
+#[test]
+fn pools_change_and_what_was_refused_or_ordered_is_not_forgotten() {
+    let mut w = World::new(10);
+    w.empty = (0..10).collect();
+    w.run(12);
+    let calls = w.calls;
+    assert!(calls > 0);
+    // The same pools in another order: they are still known to have nothing.
+    w.pools.reverse();
+    w.empty = (0..10).collect();
+    w.fleet.repool(w.pools.clone());
+    w.run(30);
+    assert!(
+        w.there.iter().all(|i| i.life == Life::OnDemand),
+        "closed pools stay closed"
+    );
+    // An order that is not seen yet counts after its pools have moved.
+    let mut w = World::new(10);
+    w.loses_answers = true;
+    while w.calls == 0 {
+        w.tick();
+    }
+    let hidden: Vec<_> = w.hidden.iter().map(|(_, i)| i.id.clone()).collect();
+    w.pools.rotate_left(3);
+    for i in w
+        .there
+        .iter_mut()
+        .chain(w.hidden.iter_mut().map(|h| &mut h.1))
+    {
+        i.pool = i.pool.map(|p| (p + 7) % 10);
+    }
+    w.fleet.repool(w.pools.clone());
+    w.run(300);
+    assert!(
+        !hidden.is_empty() && w.part() >= 1.0 - 1e-9 && w.part() < 1.3,
+        "{}",
+        w.part()
+    );
 }
