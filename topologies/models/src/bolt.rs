@@ -1,6 +1,6 @@
 //! The bolt: fields of a tuple in, what a model says of them out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,6 +35,20 @@ struct Ready {
     row: Vec<f64>,
     said: Vec<f64>,
     context: TaskContext,
+}
+
+impl Model {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or [`Model::read`] refuses it.
+    pub fn open(file: &Path) -> std::result::Result<Self, ModelError> {
+        let text = std::fs::read_to_string(file).map_err(|e| ModelError::File {
+            file: file.display().to_string(),
+            why: e.to_string(),
+        })?;
+        Self::read(&text)
+    }
 }
 
 impl ModelBolt {

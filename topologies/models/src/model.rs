@@ -87,18 +87,6 @@ impl Model {
         model.check()
     }
 
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// It cannot be read, or [`Model::read`] refuses it.
-    pub fn open(file: &std::path::Path) -> Result<Self, ModelError> {
-        let text = std::fs::read_to_string(file).map_err(|e| ModelError::File {
-            file: file.display().to_string(),
-            why: e.to_string(),
-        })?;
-        Self::read(&text)
-    }
-
     /// Columns of a row.
     pub fn columns(&self) -> usize {
         self.columns

@@ -13,8 +13,8 @@ def dump(name,out):
             f.write(','.join('' if np.isnan(v) else repr(float(v)) for v in row)+';'+','.join(repr(float(v)) for v in said)+'\n')
 for name,obj,lab,kw in (('xgb-regression','reg:squarederror',y,{}),('xgb-binary','binary:logistic',(y>0)*1,{}),('xgb-classes','multi:softprob',np.digitize(y,[-1,1]),{'num_class':3})):
     d=xgb.DMatrix(X,lab,feature_names=names); b=xgb.train({'objective':obj,'max_depth':3,'eta':.3,'seed':1,**kw},d,6)
-    b.save_model(D+name+'.json'); q=xgb.DMatrix(Q,feature_names=names); dump(name,b.predict(q))
+    open(D+name+'.json','w').write(b.save_raw('json').decode()+'\n'); q=xgb.DMatrix(Q,feature_names=names); dump(name,b.predict(q))
 for name,obj,lab,kw in (('lgb-regression','regression',y,{}),('lgb-binary','binary',(y>0)*1,{}),('lgb-zero','regression',y,{'zero_as_missing':True}),('lgb-classes','multiclass',np.digitize(y,[-1,1]),{'num_class':3})):
     d=lgb.Dataset(X.astype(float),lab,feature_name=names); b=lgb.train({'objective':obj,'num_leaves':6,'learning_rate':.3,'verbose':-1,'seed':1,'min_data_in_leaf':10,**kw},d,6)
     m=b.dump_model(); m.pop('pandas_categorical',None)
-    json.dump(m,open(D+name+'.json','w')); dump(name,b.predict(Q.astype(float)))
+    open(D+name+'.json','w').write(json.dumps(m)+'\n'); dump(name,b.predict(Q.astype(float)))
