@@ -4,7 +4,6 @@
 
 mod engine;
 mod living;
-mod pipeline;
 mod report;
 mod scheduler;
 mod spot;
@@ -28,8 +27,6 @@ enum What {
     Spot(spot::Options),
     /// How quickly the program starts, and a topology after its submission.
     Start(start::Options),
-    /// The parts of the Wi-Fi pipeline, records in memory.
-    Pipeline(pipeline::Options),
     /// How fast Nimbus decides.
     Scheduler(scheduler::Options),
 }
@@ -39,7 +36,6 @@ fn main() -> anyhow::Result<()> {
         What::Engine(options) => engine::run(&options),
         What::Spot(options) => spot::run(&options),
         What::Start(options) => start::run(&options),
-        What::Pipeline(options) => pipeline::run(&options),
         What::Scheduler(options) => scheduler::run(&options),
     }
 }
