@@ -27,6 +27,7 @@ const TOP: &[&str] = &[
     "topologies/wifi",
     "topologies/aggregation",
     "topologies/anomaly",
+    "topologies/models",
     "topologies/query",
     "spot/plan",
     "spot/ec2",
