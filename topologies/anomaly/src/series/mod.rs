@@ -80,8 +80,6 @@ const WEARY_PART: f64 = 0.007;
 const WEARY_MOST: f64 = 4.0;
 /// Points that the first level and scale are taken from.
 pub const FIRST: usize = 12;
-/// Half-life of the level, in points, in the first day: what belongs to the hour is not known yet, and must be followed.
-const FIRST_DAY: f64 = 4.0;
 /// Of a normal: standard deviation over mean absolute deviation, cut at three.
 const TO_SIGMA: f64 = 1.27;
 
@@ -123,8 +121,6 @@ pub struct Series {
     /// The first points; empty again once there are [`FIRST`].
     first: Vec<f64>,
     points: f64,
-    /// Points of a day.
-    day: f64,
     level: f64,
     scale: f64,
     square: f64,
@@ -147,7 +143,6 @@ impl Series {
             floor,
             first: Vec::new(),
             points: 0.0,
-            day: 86_400.0 / interval_s.max(1) as f64,
             level: 0.0,
             scale: 0.0,
             square: 0.0,
@@ -270,10 +265,7 @@ impl Series {
     fn follow(&mut self, left: f64, most: f64) {
         let part =
             |half_life: f64| (std::f64::consts::LN_2 / half_life).max(1.0 / (self.points + 10.0));
-        let (mut of_level, of_scale) = (part(self.settings.level), part(self.settings.scale));
-        if self.points < self.day {
-            of_level = of_level.max(std::f64::consts::LN_2 / FIRST_DAY);
-        }
+        let (of_level, of_scale) = (part(self.settings.level), part(self.settings.scale));
         self.level += of_level * left.clamp(-most, most);
         self.scale += of_scale * (TO_SIGMA * left.abs().min(most) - self.scale);
         self.square += of_scale * (left * left - self.square);
