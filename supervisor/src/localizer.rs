@@ -88,6 +88,10 @@ async fn fetch(
         .map_err(|e| failed(key, e.message()))?
         .into_inner();
     let disk = |e| failed(key, format!("{}: {e}; is the disk full?", half.display()));
+    if let Some(blobs) = half.parent() {
+        // The supervisor's folder may have been deleted under it.
+        fs::create_dir_all(blobs).map_err(disk)?;
+    }
     let mut file = tokio::fs::File::create(half).await.map_err(disk)?;
     let (mut hash, mut bytes) = (Sha256::new(), 0u64);
     loop {

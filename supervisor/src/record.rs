@@ -163,6 +163,10 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
 
 fn replace(path: &Path, text: &[u8]) -> Result<(), Error> {
     let half = path.with_extension("new");
+    if let Some(dir) = path.parent() {
+        // It may have been deleted under the supervisor.
+        fs::create_dir_all(dir).map_err(|e| Error::folder(dir, &e))?;
+    }
     fs::write(&half, text)
         .and_then(|()| fs::rename(&half, path))
         .map_err(|e| Error::folder(path, &e))
@@ -233,6 +237,8 @@ mod tests {
         assert_eq!(folder.load(6700), Some(record()), "not b's to forget");
         folder.clear(6700, "a-1").expect("clears");
         assert!(folder.load(6700).is_none() && !worker.exists());
+        fs::remove_dir_all(dir.path()).expect("somebody deletes it");
+        folder.save(6702, &record()).expect("makes it anew");
         fs::write(dir.path().join("workers/6701.json"), "{").expect("writes");
         assert_eq!(folder.load(6701), None);
     }

@@ -250,6 +250,15 @@ fn answer_health(listener: TcpListener) {
 }
 
 #[test]
+fn a_program_starts_where_the_folder_was_deleted_under_the_supervisor() {
+    let world = World::start(|_| {});
+    std::fs::remove_dir_all(world.supervisor_dir()).expect("somebody deletes it");
+    let id = world.submit(STAYS);
+    world.pid_besides(0);
+    assert_eq!(world.worker_file(&id).port, world.slot);
+}
+
+#[test]
 fn a_submitted_program_runs_with_its_file_and_runs_again_after_kill_9() {
     let world = World::start(|_| {});
     let id = world.submit(STAYS);
