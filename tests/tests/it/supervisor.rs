@@ -252,6 +252,11 @@ fn answer_health(listener: TcpListener) {
 #[test]
 fn a_program_starts_where_the_folder_was_deleted_under_the_supervisor() {
     let world = World::start(|_| {});
+    wait::wait_until("its link", MOST, || {
+        world
+            .page("/readyz")
+            .is_some_and(|r| r.status().is_success())
+    });
     std::fs::remove_dir_all(world.supervisor_dir()).expect("somebody deletes it");
     let id = world.submit(STAYS);
     world.pid_besides(0);
