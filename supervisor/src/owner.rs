@@ -427,7 +427,9 @@ impl Owner {
             }
             done = done.and(logs::sweep(&logs, &in_use, LOG_FOLDERS_KEPT));
             done = done.and(localizer::sweep(&blobs, &keys, BLOBS_KEPT));
-            if let Err(e) = done {
+            // A folder that is not there, because it was deleted, has nothing to tidy.
+            let gone = |e: &std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
+            if let Some(e) = done.err().filter(|e| !gone(e)) {
                 tracing::warn!("{}: {e}; logs or programs are not tidied", logs.display());
             }
         });

@@ -83,12 +83,6 @@ impl FloorMod {
     }
 }
 
-/// The index of the target task among `tasks` (sorted ascending) for a fields grouping.
-#[inline]
-pub fn fields_index<'a>(values: impl IntoIterator<Item = &'a Value>, tasks: usize) -> usize {
-    FloorMod::new(tasks).of_fields(values)
-}
-
 /// The two tasks among `tasks` that a partial key names: `java.util.Random`, seeded with
 /// `Arrays.hashCode` of the values' hashes as bytes, draws twice; equal draws are parted.
 pub fn partial_key<'a>(

@@ -6,12 +6,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_spot_plan::fleet::{Limits, Wish};
+use fulmar_spot_plan::fleet::{Instance, Limits, Pool, Wish};
 
 use crate::client::Ec2;
 use crate::envelope::Told;
 use crate::error::{Error, Result};
 use crate::events::{self, Heard};
+use crate::instances::Seen;
 use crate::round::Round;
 
 /// The cluster, as the fleet needs to know it.
@@ -49,6 +50,26 @@ pub struct Known {
 }
 
 impl Known {
+    /// An instance, as the decisions look at it.
+    pub(crate) fn instance(&self, s: &Seen, pools: &[Pool]) -> Instance {
+        let here = |p: &Pool| p.instance_type == s.instance_type && p.zone == s.zone;
+        // A zone that is left alone now still holds what it holds.
+        let mut types = self.wish.types.iter();
+        let part = types.find(|p| p.instance_type == s.instance_type);
+        let node = self.nodes.get(&s.id);
+        Instance {
+            id: s.id.clone(),
+            pool: pools.iter().position(here),
+            part: part.map_or(0.0, |p| p.part),
+            life: s.life,
+            order: s.order.clone(),
+            leaving: s.ending_ms.is_some() || node.is_some_and(|n| n.sentenced),
+            ending: s.ending_ms.is_some(),
+            advised: node.is_some_and(|n| n.advised),
+            work: node.map(|n| n.work),
+        }
+    }
+
     pub(crate) fn sentenced(&self) -> BTreeSet<String> {
         let ids = self.nodes.iter().filter(|(_, n)| n.sentenced);
         ids.map(|(id, _)| id.clone()).collect()

@@ -35,24 +35,8 @@ impl Ec2 {
         let zones: Vec<String> = self.zones().await?.into_keys().collect();
         let pools = known.wish.pools(&zones);
         let seen = self.instances().await?;
-        let instance = |s: &Seen| {
-            let of = |p: &Pool| p.instance_type == s.instance_type && p.zone == s.zone;
-            let pool = pools.iter().position(of);
-            let node = known.nodes.get(&s.id);
-            Instance {
-                id: s.id.clone(),
-                pool,
-                part: pool.map_or(0.0, |p| pools[p].part),
-                life: s.life,
-                order: s.order.clone(),
-                leaving: s.ending_ms.is_some() || node.is_some_and(|n| n.sentenced),
-                ending: s.ending_ms.is_some(),
-                advised: node.is_some_and(|n| n.advised),
-                work: node.map(|n| n.work),
-            }
-        };
         let mut look = Look {
-            instances: seen.iter().map(instance).collect(),
+            instances: seen.iter().map(|s| known.instance(s, &pools)).collect(),
             wanted: known.wish.wanted,
             part_most: known.wish.part_most,
             risky: false,

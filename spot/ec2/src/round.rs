@@ -189,34 +189,12 @@ impl Round {
     }
 
     fn instance(&self, s: &Seen, known: &Known, now: u64) -> Instance {
-        let pool = self
-            .pools
-            .iter()
-            .position(|p| p.instance_type == s.instance_type && p.zone == s.zone);
-        // A zone that is left alone now still holds what it holds.
-        let part = known
-            .wish
-            .types
-            .iter()
-            .find(|p| p.instance_type == s.instance_type);
-        let node = known.nodes.get(&s.id);
-        let order = match s.order.is_empty() {
-            true => self.brought.get(&s.id).cloned().unwrap_or_default(),
-            false => s.order.clone(),
-        };
-        Instance {
-            id: s.id.clone(),
-            pool,
-            part: part.map_or(0.0, |p| p.part),
-            life: s.life,
-            order,
-            leaving: s.ending_ms.is_some()
-                || node.is_some_and(|n| n.sentenced)
-                || self.heard.is_sentenced(&s.id, now),
-            ending: s.ending_ms.is_some(),
-            advised: node.is_some_and(|n| n.advised),
-            work: node.map(|n| n.work),
+        let mut instance = known.instance(s, &self.pools);
+        if instance.order.is_empty() {
+            instance.order = self.brought.get(&s.id).cloned().unwrap_or_default();
         }
+        instance.leaving |= self.heard.is_sentenced(&s.id, now);
+        instance
     }
 
     async fn carry_out<C: Cluster>(&mut self, cluster: &C, command: Command, now: u64) {

@@ -140,9 +140,11 @@ impl BasicBolt for ModelBolt {
         ready.row.clear();
         for field in &ready.columns {
             let value = match input.get(field.as_str())? {
+                Value::Float(v) => *v,
                 Value::Null => f64::NAN,
                 Value::Int(n) => *n as f64,
                 Value::Bool(b) => f64::from(u8::from(*b)),
+                // Says which kind it is.
                 _ => input.float(field.as_str())?,
             };
             ready.row.push(value);

@@ -47,7 +47,7 @@ const SPARE_TYPES: usize = 8;
 /// # Errors
 /// The market is empty, or none of its types is small enough for a pool.
 pub fn wish(market: &Market, demand: &Demand, rules: &Rules) -> Result<Wish> {
-    let (day, need) = (market.days - 1, demand.need);
+    let (day, need) = (market.days.saturating_sub(1), demand.need);
     let (_, _, on_demand) = policy::on_demand(market, need)
         .ok_or_else(|| Error::Missing(format!("{} has no offers", market.region)))?;
     let plan = choose(market, day, need, rules, &|_| false, &[]);
