@@ -28,7 +28,7 @@ pub struct Season {
     day: Box<[f32]>,
     /// Times that the slot was seen, up to [`SEEN`].
     seen: Box<[u8]>,
-    /// What the day leaves over, by hour of the week.
+    /// What the day leaves over, by hour of the week; empty while it leaves nothing, as in the first day.
     week: Box<[f32]>,
     /// Losses of no shape, of the day's, of day and week.
     losses: [f64; 3],
@@ -57,7 +57,7 @@ impl Season {
         Self {
             day: vec![0.0; slots.min(MOST_SLOTS)].into(),
             seen: vec![0; slots.min(MOST_SLOTS)].into(),
-            week: vec![0.0; HOURS].into(),
+            week: Box::default(),
             losses: [0.0; 3],
             week_step: WEEK_STEP * (interval_s as f64 / 3_600.0).min(1.0),
             exact: slots <= MOST_SLOTS,
@@ -74,7 +74,7 @@ impl Season {
         let Some(day) = self.of_day(time_s) else {
             return Shape::default();
         };
-        let week = f64::from(self.week[hour(time_s)]);
+        let week = self.week.get(hour(time_s)).map_or(0.0, |w| f64::from(*w));
         let [none, daily, weekly] = self.losses;
         let used = if weekly < BETTER * daily.min(BETTER * none) {
             day + week
@@ -134,7 +134,12 @@ impl Season {
         let at = self.slot(time_s);
         let left = deviation - self.step(at, deviation, most);
         let away = (left - shape.week).clamp(-most, most);
-        self.week[hour(time_s)] += (self.week_step * away) as f32;
+        if self.week.is_empty() && away != 0.0 {
+            self.week = vec![0.0; HOURS].into();
+        }
+        if let Some(hour) = self.week.get_mut(hour(time_s)) {
+            *hour += (self.week_step * away) as f32;
+        }
     }
 
     /// Moves a slot towards a value; answers what it held before, or the value where it held nothing.
